@@ -1,0 +1,1 @@
+"""goscheds: a job scheduler with one law over every store."""

@@ -1,0 +1,183 @@
+"""Finding stores by URL scheme, and telling plugins what happens to jobs. One pluggy manager does both."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import pluggy
+
+from goscheds.errors import ConfigError, PluginConflict, UnknownScheme
+from goscheds.store import Store, StoreFactory
+from goscheds.url import check_namespace, redact
+
+log = logging.getLogger("goscheds")
+hookspec = pluggy.HookspecMarker("goscheds")
+hookimpl = pluggy.HookimplMarker("goscheds")
+"""Marks a plugin's hooks: ``from goscheds.plugins import hookimpl``."""
+
+EXTRAS = {"redis": "redis", "rediss": "redis", "valkey": "redis", "unix": "redis", "postgresql": "postgres"}
+ALIASES = {"postgres": "postgresql", "sqlite3": "sqlite", "mem": "memory"}
+
+
+class Hooks:
+    """What a plugin may implement. A life-cycle hook that raises is logged, and never hurts a job."""
+
+    @hookspec
+    def goscheds_stores(self) -> Mapping[str, StoreFactory]:  # type: ignore[empty-body]
+        """The URL schemes that the plugin serves, each with a factory that takes a URL and a namespace.
+
+        A factory imports its driver when it is called, not before.
+        """
+
+    @hookspec
+    def goscheds_jobs_pushed(self, ids: list[str], namespace: str) -> None:
+        """Jobs were pushed, in this process."""
+
+    @hookspec
+    def goscheds_job_started(self, id: str, name: str, queue: str, fence: int) -> None:
+        """A worker of this process begins a job."""
+
+    @hookspec
+    def goscheds_job_settled(self, id: str, name: str, queue: str, fence: int, verb: str, error: str) -> None:
+        """The store accepted a job's outcome: done, retry, dead, cancelled or released."""
+
+    @hookspec
+    def goscheds_job_lost(self, id: str, name: str, queue: str, fence: int) -> None:
+        """The store refused an outcome: the job had been taken from this worker."""
+
+
+class BuiltIn:
+    """The stores that come with goscheds; they register like any other plugin."""
+
+    @hookimpl
+    def goscheds_stores(self) -> Mapping[str, StoreFactory]:
+        """The built-in schemes; the drivers are imported when one is asked for."""
+        return {
+            "memory": _memory,
+            "sqlite": _sqlite,
+            "postgresql": _postgres,
+            **dict.fromkeys(("redis", "rediss", "unix", "valkey"), _redis),
+        }
+
+
+def _memory(url: str, namespace: str) -> Store:
+    from goscheds.backends.memory import connect  # noqa: PLC0415 - imported when its scheme is asked for
+
+    return connect(url, namespace)
+
+
+def _sqlite(url: str, namespace: str) -> Store:
+    from goscheds.backends.sql.sqlite import connect  # noqa: PLC0415 - imported when its scheme is asked for
+
+    return connect(url, namespace)
+
+
+def _postgres(url: str, namespace: str) -> Store:
+    from goscheds.backends.sql.postgres import connect  # noqa: PLC0415 - imported when its scheme is asked for
+
+    return connect(url, namespace)
+
+
+def _redis(url: str, namespace: str) -> Store:
+    from goscheds.backends.redis import connect  # noqa: PLC0415 - imported when its scheme is asked for
+
+    return connect(url, namespace)
+
+
+class Plugins:
+    """The installed plugins: those that come along, and those of the entry point group ``goscheds``."""
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager("goscheds")
+        self._manager.add_hookspecs(Hooks)
+        self._manager.register(BuiltIn(), "goscheds")
+        self._loaded = False
+        self._lock = threading.Lock()
+
+    def register(self, plugin: object, name: str | None = None) -> None:
+        """Add a plugin by hand; for tests, and for applications that bring their own."""
+        self._manager.register(plugin, name)
+
+    def unregister(self, name: str) -> None:
+        """Take a plugin out again."""
+        self._manager.unregister(name=name)
+
+    def load(self) -> None:
+        """Import the plugins that the environment's distributions name; once, as a scan takes about 20 ms."""
+        with self._lock:
+            if not self._loaded:
+                self._manager.load_setuptools_entrypoints("goscheds")
+                self._loaded = True
+
+    def stores(self) -> dict[str, tuple[str, StoreFactory]]:
+        """Every scheme, with the plugin that serves it and its factory. Raises PluginConflict."""
+        self.load()
+        found: dict[str, tuple[str, StoreFactory]] = {}
+        for impl in self._manager.hook.goscheds_stores.get_hookimpls():
+            schemes = cast("Callable[[], Mapping[str, StoreFactory]]", impl.function)()
+            for scheme, factory in schemes.items():
+                if scheme in found:
+                    raise PluginConflict(
+                        f"Two plugins serve {scheme}:// URLs: {found[scheme][0]!r} and {impl.plugin_name!r}. "
+                        "Uninstall one of them."
+                    )
+                found[scheme] = (impl.plugin_name, factory)
+        return found
+
+    def notify(self, hook: str, **event: object) -> None:
+        """Call a life-cycle hook; nothing where nobody listens, and a plugin's own error stays with it."""
+        for impl in getattr(self._manager.hook, hook).get_hookimpls():
+            try:
+                impl.function(*(event[name] for name in impl.argnames))
+            except Exception:
+                log.exception("The plugin %r failed in %s; the job is not affected.", impl.plugin_name, hook)
+
+    def listens(self, hook: str) -> bool:
+        """Whether anybody listens to a life-cycle hook; asked before an event is put together."""
+        return bool(getattr(self._manager.hook, hook).get_hookimpls())
+
+
+plugins = Plugins()
+"""The process's plugins."""
+
+
+def open_store(url: str, namespace: str = "goscheds") -> Store:
+    """The store that a URL names, not open yet.
+
+    Raises UnknownScheme, PluginConflict or another ConfigError; the message names what is installed and what is missing.
+    """
+    check_namespace(namespace)
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        raise ConfigError(
+            f"{redact(url)!r} is not a store URL: it has no scheme. Examples: sqlite:///jobs.db, "
+            "redis://localhost:6379/0, postgresql://user@host/database, memory://."
+        )
+    stores = plugins.stores()
+    if scheme not in stores:
+        raise UnknownScheme(_unknown(scheme, url, stores))
+    return stores[scheme][1](url, namespace)
+
+
+def _unknown(scheme: str, url: str, stores: Mapping[str, object]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - needed for an error alone
+
+    close = [ALIASES[scheme]] if scheme in ALIASES else get_close_matches(scheme, stores, 1)
+    hint = f" Did you mean {close[0]}://?" if close else ""
+    return (
+        f"No installed store serves {scheme}:// (asked for by {redact(url)!r}).{hint} Installed: "
+        f"{', '.join(f'{name}://' for name in sorted(stores))}. Another store comes with the package that brings it: "
+        "install that, in this environment."
+    )
+
+
+def missing_driver(scheme: str, error: ImportError) -> ConfigError:
+    """The error for a store whose driver is not installed."""
+    extra = EXTRAS[scheme]
+    return ConfigError(
+        f"{scheme}:// needs the package {error.name!r}, which is not installed. "
+        f"Install it with: pip install 'goscheds[{extra}]'"
+    )
