@@ -147,7 +147,7 @@ plugins = Plugins()
 def open_store(url: str, namespace: str = "goscheds") -> Store:
     """The store that a URL names, not open yet.
 
-    Raises UnknownScheme, PluginConflict or another ConfigError; the message names what is installed and what is missing.
+    Raises UnknownScheme, PluginConflict or another ConfigError; the message names what is installed, what is not.
     """
     check_namespace(namespace)
     scheme, separator, _ = url.partition("://")
