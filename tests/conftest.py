@@ -1,0 +1,128 @@
+"""Servers for the tests: one shared server of each kind, started when first asked for, and private ones to kill.
+
+Which server is used, in this order: a URL from the environment (GOSCHEDS_TEST_REDIS_URL, GOSCHEDS_TEST_VALKEY_URL,
+GOSCHEDS_TEST_POSTGRES_URL); Docker, if its daemon answers; a program of this machine; a program inside a wheel of the
+extra ``dev``. ``--servers`` forces one route. Without any, the tests fail; on a laptop GOSCHEDS_TEST_ALLOW_SKIP=1 lets
+them skip instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from servers import KINDS, NoServer, Route, Server, find, launch
+
+from goscheds.url import redact
+
+FORCIBLE = ("docker", "local", "wheel")
+PrivateServer = Callable[..., Server]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--servers",
+        choices=("auto", *FORCIBLE),
+        default=os.environ.get("GOSCHEDS_TEST_SERVERS", "auto"),
+        help="where Redis, Valkey and Postgres come from (default: the first of "
+        f"{', '.join(KINDS)} that there is; environment: GOSCHEDS_TEST_SERVERS)",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return [f"server: {_told(server, config)}" for server in ("redis", "valkey", "postgres")]
+
+
+@pytest.fixture(scope="session")
+def redis_server(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """The shared Redis."""
+    yield from _shared("redis", pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def valkey_server(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """The shared Valkey."""
+    yield from _shared("valkey", pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """The shared Postgres."""
+    yield from _shared("postgres", pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def redis_url(redis_server: Server) -> str:
+    """The shared Redis; a namespace of its own keeps a test apart from the others."""
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def valkey_url(valkey_server: Server) -> str:
+    """The shared Valkey."""
+    return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: Server) -> str:
+    """The shared Postgres: its database ``postgres``, as a superuser."""
+    return postgres_server.url
+
+
+@pytest.fixture
+def private_redis(pytestconfig: pytest.Config) -> Iterator[PrivateServer]:
+    """Starts a Redis that only this test has, and may kill: ``private_redis(*options, aof="always")``.
+
+    ``aof`` is ``appendfsync`` (always, everysec, no); without it nothing survives a restart. ``options`` go to the
+    server: ``private_redis("--maxmemory-policy", "allkeys-lru")``.
+    """
+    yield from _private("redis", pytestconfig)
+
+
+@pytest.fixture
+def private_valkey(pytestconfig: pytest.Config) -> Iterator[PrivateServer]:
+    """Starts a Valkey that only this test has; as ``private_redis``."""
+    yield from _private("valkey", pytestconfig)
+
+
+@pytest.fixture
+def private_postgres(pytestconfig: pytest.Config) -> Iterator[PrivateServer]:
+    """Starts a Postgres that only this test has, and may kill: ``private_postgres("max_connections=20", …)``."""
+    yield from _private("postgres", pytestconfig)
+
+
+def _shared(server: str, config: pytest.Config) -> Iterator[Server]:
+    running = launch(_route(server, config))
+    yield running
+    running.remove()
+
+
+def _private(server: str, config: pytest.Config) -> Iterator[PrivateServer]:
+    with contextlib.ExitStack() as started:
+
+        def start(*settings: str, aof: str = "") -> Server:
+            running = launch(_route(server, config, private=True), *settings, aof=aof)
+            started.callback(running.remove)
+            return running
+
+        yield start
+
+
+def _route(server: str, config: pytest.Config, *, private: bool = False) -> Route:
+    try:
+        return find(server, config.getoption("--servers"), private=private)
+    except NoServer as error:
+        how_to_help = str(error)
+    if os.environ.get("GOSCHEDS_TEST_ALLOW_SKIP") == "1" and not os.environ.get("CI"):
+        pytest.skip(how_to_help)
+    pytest.fail(how_to_help, pytrace=False)
+
+
+def _told(server: str, config: pytest.Config) -> str:
+    try:
+        route = find(server, config.getoption("--servers"))
+    except NoServer as error:
+        return str(error)
+    return str(route) if route.kind != "url" else f"{server} {route.version} (url: {redact(route.at)})"

@@ -1,0 +1,13 @@
+"""Real Redis, Valkey and Postgres servers for the tests: found, started, killed, restarted, and cleared away.
+
+``find`` says which server a run would use, and how it came by it; ``launch`` starts it. The fixtures of
+``tests/conftest.py`` are all that most tests need.
+"""
+
+from __future__ import annotations
+
+from servers.find import KINDS, NoServer, Route, docker_answers, find
+from servers.launch import Elsewhere, Server, launch
+from servers.probe import probe
+
+__all__ = ["KINDS", "Elsewhere", "NoServer", "Route", "Server", "docker_answers", "find", "launch", "probe"]
