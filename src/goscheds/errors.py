@@ -49,6 +49,10 @@ class ResultTimeout(GoschedsError, TimeoutError):
     """``result`` waited as long as it was told to, and the job has not ended."""
 
 
+class ResultNotKept(GoschedsError):
+    """``result`` was asked of a done job whose value was not JSON, or too large to keep."""
+
+
 class NotMoved(GoschedsError):
     """A job could not be retried or rescheduled from the state it is in."""
 

@@ -1,0 +1,196 @@
+"""Jobs to records and back: the only room that knows what the opaque bytes mean.
+
+The format carries a version, ``v``; a later goscheds reads every earlier one.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from goscheds.clock import duration_micros, from_micros, to_micros
+from goscheds.errors import BadArguments, GoschedsError, PayloadTooLarge
+from goscheds.job import Job, JobInfo
+from goscheds.record import Record, Row
+from goscheds.retry import Retry
+
+VERSION = 1
+MAX_PAYLOAD = 1_048_576
+"""Bytes of an encoded job, by default."""
+TIMEOUT_MARGIN = 2_000_000
+"""Microseconds. The worker itself ends an attempt at its timeout; the store takes the job back this much later, when
+the worker did not. A claim also waits its turn in a batch for some milliseconds before it begins."""
+NO_ARGUMENTS = Raw(b"{}")
+DEFAULT_RETRY = Retry()
+
+
+class BrokenRecord(GoschedsError):
+    """A stored job can't be read: written by something else, or by a later goscheds."""
+
+
+class Payload(Struct, frozen=True, omit_defaults=True):
+    """The unchanging part of a job: its arguments and policy."""
+
+    v: int
+    args: Raw = NO_ARGUMENTS
+    retry: Retry | None = None
+    timeout: int = 0  # microseconds, without the margin
+
+
+class Meta(Struct, frozen=True, omit_defaults=True):
+    """The running account of a job."""
+
+    attempts: int = 0
+    crashes: int = 0
+    misses: int = 0  # how often a worker got it that has no handler of its name
+    error: str = ""
+    trace: str = ""
+
+
+NEW = Meta()
+_encode = msgspec.json.Encoder().encode
+_payload = msgspec.json.Decoder(Payload).decode
+_meta = msgspec.json.Decoder(Meta).decode
+
+
+def _plain(value: Any) -> Any:
+    """What msgspec can't encode by itself: models that know how to become JSON, as pydantic's do."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_encode_user = msgspec.json.Encoder(enc_hook=_plain).encode
+
+
+def to_json(value: Any, what: str) -> bytes:
+    """A user's value as JSON. Raises BadArguments if it is none."""
+    try:
+        encoded = _encode_user(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadArguments(
+            f"{what} can't be written as JSON: {error}. Use text, numbers, booleans, None, lists, dicts, or types that "
+            "have a JSON form (datetime, UUID, Decimal, Enum, dataclass, pydantic models)."
+        ) from error
+    if b"null" in encoded and _has_nan(msgspec.to_builtins(value, enc_hook=_plain)):
+        raise BadArguments(
+            f"{what} can't be written as JSON: it contains NaN or an infinity. Use None or text instead."
+        )
+    return encoded
+
+
+def _has_nan(value: Any) -> bool:
+    """JSON has no NaN and no infinity, and msgspec writes null for them: not what went in (P4)."""
+    if isinstance(value, float):
+        return value - value != 0
+    if isinstance(value, dict):
+        return any(map(_has_nan, value.values()))
+    return isinstance(value, list | tuple) and any(map(_has_nan, value))
+
+
+def encode(job: Job, arguments: bytes, limit: int = MAX_PAYLOAD, *, execute_at: int = 0, delay: int = 0) -> Record:
+    """A job, with its arguments as JSON already, as a record due as told. Raises PayloadTooLarge over ``limit``."""
+    timeout = duration_micros(job.timeout, "timeout") if job.timeout else 0
+    retry = None if job.retry == DEFAULT_RETRY else job.retry
+    payload = _encode(Payload(VERSION, Raw(arguments), retry, timeout))
+    if len(payload) > limit:
+        raise PayloadTooLarge(
+            f"Job {job.name!r} ({job.id}) is {len(payload):,} bytes encoded, over the limit of {limit:,}. Store the "
+            "data elsewhere and push a reference to it, or raise Scheduler(max_payload=…)."
+        )
+    return Record(
+        job.id,
+        job.name,
+        job.queue,
+        payload,
+        execute_at=execute_at,
+        delay=delay,
+        priority=job.priority,
+        timeout=timeout + TIMEOUT_MARGIN if timeout else 0,
+        unique_key=job.unique_key or "",
+    )
+
+
+def due(job: Job) -> int:
+    """A job's own moment, microseconds; 0 = now."""
+    return to_micros(job.execute_at) if job.execute_at else 0
+
+
+def decode_payload(record: Record) -> Payload:
+    """The unchanging part of a stored job. Raises BrokenRecord."""
+    try:
+        payload = _payload(record.payload)
+    except msgspec.MsgspecError as error:
+        raise BrokenRecord(
+            f"Job {record.id!r}: its payload can't be read ({error}). It was not written by goscheds."
+        ) from error
+    if payload.v > VERSION:
+        raise BrokenRecord(
+            f"Job {record.id!r} was pushed by a later goscheds (format {payload.v}; this one reads {VERSION}). "
+            "Upgrade goscheds here."
+        )
+    return payload
+
+
+def decode_meta(meta: bytes) -> Meta:
+    """The running account; an unreadable one counts from zero again, and says so."""
+    if not meta:
+        return NEW
+    try:
+        return _meta(meta)
+    except msgspec.MsgspecError as error:
+        return Meta(error=f"The job's account could not be read ({error}) and was begun anew.")
+
+
+def encode_meta(meta: Meta) -> bytes:
+    """The running account as bytes."""
+    return _encode(meta)
+
+
+def decode_args(payload: Payload) -> Any:
+    """The arguments as plain JSON values."""
+    return msgspec.json.decode(payload.args)
+
+
+def decode_job(record: Record) -> Job:
+    """A stored job as the value that was pushed, with ``execute_at`` the moment at which it became due."""
+    payload = decode_payload(record)
+    return Job(
+        record.name,
+        decode_args(payload),
+        id=record.id,
+        queue=record.queue,
+        execute_at=from_micros(record.execute_at),
+        priority=record.priority,
+        timeout=timedelta(microseconds=payload.timeout) if payload.timeout else None,
+        retry=payload.retry or DEFAULT_RETRY,
+        unique_key=record.unique_key or None,
+    )
+
+
+def describe(row: Row) -> JobInfo:
+    """A row of the store as users see it; a job whose payload can't be read is shown without arguments."""
+    meta = decode_meta(row.record.meta)
+    error = meta.error
+    try:
+        job = decode_job(row.record)
+    except GoschedsError as broken:
+        error = error or str(broken)
+        job = Job(row.record.name, id=row.record.id, queue=row.record.queue)
+    return JobInfo(
+        job,
+        row.state,
+        row.fence,
+        row.worker,
+        meta.attempts,
+        meta.crashes,
+        error,
+        meta.trace,
+        from_micros(row.pushed_at),
+        from_micros(row.changed_at),
+        msgspec.json.decode(row.result) if row.result else None,
+        row.cancelling,
+    )
