@@ -28,7 +28,11 @@ DEFAULT_RETRY = Retry()
 
 
 class BrokenRecord(GoschedsError):
-    """A stored job can't be read: written by something else, or by a later goscheds."""
+    """A stored job can't be read: it was written by something else."""
+
+
+class LaterRecord(GoschedsError):
+    """A stored job was written by a later goscheds."""
 
 
 class Payload(Struct, frozen=True, omit_defaults=True):
@@ -120,7 +124,7 @@ def due(job: Job) -> int:
 
 
 def decode_payload(record: Record) -> Payload:
-    """The unchanging part of a stored job. Raises BrokenRecord."""
+    """The unchanging part of a stored job. Raises BrokenRecord or LaterRecord."""
     try:
         payload = _payload(record.payload)
     except msgspec.MsgspecError as error:
@@ -128,9 +132,8 @@ def decode_payload(record: Record) -> Payload:
             f"Job {record.id!r}: its payload can't be read ({error}). It was not written by goscheds."
         ) from error
     if payload.v > VERSION:
-        raise BrokenRecord(
-            f"Job {record.id!r} was pushed by a later goscheds (format {payload.v}; this one reads {VERSION}). "
-            "Upgrade goscheds here."
+        raise LaterRecord(
+            f"Job {record.id!r} was pushed by a later goscheds (format {payload.v}; this one reads {VERSION})"
         )
     return payload
 

@@ -115,7 +115,7 @@ class Operations(ABC):
         self.store.pause(queue, False)
 
     def purge(self, state: State | str, *, older_than: timedelta = timedelta(0), queue: str = "") -> int:
-        """Delete jobs that came into an ended ``state`` longer ago than told; how many. Raises NotMoved for a live one."""
+        """Delete jobs that came into an ended ``state`` longer ago than told; how many. NotMoved for a live one."""
         state = State(state)
         if state not in SETTLED:
             raise NotMoved(f"Only done, dead and cancelled jobs can be purged, not {state} ones: cancel those first.")

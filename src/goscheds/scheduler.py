@@ -104,6 +104,8 @@ class Scheduler(Operations):
     @overload
     def job(
         self,
+        function: None = None,
+        /,
         *,
         name: str = "",
         queue: str = "default",

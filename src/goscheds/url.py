@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from goscheds.errors import ConfigError
 
@@ -22,8 +22,8 @@ def redact(url: str) -> str:
         (key, "***" if SECRET_OPTIONS.search(key) else value)
         for key, value in parse_qsl(parts.query, keep_blank_values=True)
     ]
-    shown = urlencode(options, safe="*/:,")
-    return urlunsplit((parts.scheme, credentials + at + hosts, parts.path, shown, parts.fragment))
+    shown = "?" + urlencode(options, safe="*/:,") if options else ""
+    return f"{parts.scheme}://{credentials}{at}{hosts}{parts.path}{shown}" if parts.scheme else parts.path
 
 
 def split_options(url: str, known: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -35,7 +35,7 @@ def split_options(url: str, known: Mapping[str, str]) -> tuple[str, dict[str, st
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     own = {**known, **{key: value for key, value in pairs if key in known}}
     rest = urlencode([(key, value) for key, value in pairs if key not in known])
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, rest, parts.fragment)), own
+    return f"{parts.scheme}://{parts.netloc}{parts.path}{'?' + rest if rest else ''}", own
 
 
 def flag(options: Mapping[str, str], name: str) -> bool:

@@ -52,9 +52,9 @@ class Hopeless(Struct, frozen=True):
 
 
 class Unknown(Struct, frozen=True):
-    """This worker has no handler of the job's name."""
+    """This worker can't run it, and another may: it has no handler of the name, or is too old for the job's format."""
 
-    worker: str
+    reason: str
 
 
 End = Returned | Raised | TimedOut | Crashed | Stopped | Hopeless | Unknown
@@ -79,8 +79,8 @@ def judge(  # noqa: PLR0911 - one return for each way to end
             return Outcome.cancelled(claim, keep=keep.done)
         case Hopeless(reason):
             return _dead(claim, replace(meta, error=shorten(reason)), keep)
-        case Unknown(worker):
-            return _missed(claim, meta, worker)
+        case Unknown(reason):
+            return _missed(claim, meta, reason)
         case Crashed():
             return _crashed(claim, meta, retry, keep)
         case TimedOut():
@@ -120,9 +120,9 @@ def _crashed(claim: Claim, meta: Meta, retry: Retry, keep: Keep) -> Outcome:
     return Outcome.retry(claim, encode_meta(meta))
 
 
-def _missed(claim: Claim, meta: Meta, worker: str) -> Outcome:
+def _missed(claim: Claim, meta: Meta, reason: str) -> Outcome:
     """Left for a worker that knows it; no attempt is counted."""
-    error = f"No handler named {claim.record.name!r} on worker {worker}; waiting for a worker that has it."
+    error = f"{reason}; waiting for a worker that can run it."
     wait = bound(meta.misses, MISS_BASE, MISS_CAP)
     return Outcome.retry(claim, encode_meta(replace(meta, misses=meta.misses + 1, error=shorten(error))), delay=wait)
 

@@ -1,0 +1,192 @@
+"""One job's run, as a list of verbs: claim → bind → call → judge; whoever claimed it settles, in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from goscheds.codec import (
+    DEFAULT_RETRY,
+    NEW,
+    BrokenRecord,
+    LaterRecord,
+    Meta,
+    Payload,
+    decode_job,
+    decode_meta,
+    decode_payload,
+    to_json,
+)
+from goscheds.context import Context
+from goscheds.errors import BadArguments, ConfigError, InvalidJob, JobCancelled
+from goscheds.handlers import Binding, Registry
+from goscheds.loop import LoopThread
+from goscheds.plugins import plugins
+from goscheds.record import Claim, Outcome, Verb
+from goscheds.retry import Retry
+from goscheds.verdict import Crashed, End, Hopeless, Keep, Raised, Returned, Stopped, TimedOut, Unknown, judge
+
+log = logging.getLogger("goscheds")
+MAX_RESULT = 262_144
+"""Bytes of a handler's return value as JSON; a larger one is not kept."""
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """A claim on its way through a worker."""
+
+    claim: Claim
+    context: Context
+    meta: Meta = NEW
+    payload: Payload | None = None
+    deadline: float = float("inf")  # monotonic seconds
+    task: asyncio.Task[None] | None = field(default=None)
+    finished: bool = False  # its outcome is made; whoever makes it first is the one
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What a claim is known by."""
+        return self.claim.record.id, self.claim.fence
+
+    @property
+    def retry(self) -> Retry:
+        """Its policy."""
+        return (self.payload and self.payload.retry) or DEFAULT_RETRY
+
+
+class Execution:
+    """Runs claimed jobs with the registered handlers, and says what became of them."""
+
+    def __init__(self, handlers: Registry, keep: Keep, worker: str, loop: LoopThread) -> None:
+        self._handlers = handlers
+        self._keep = keep
+        self._worker = worker
+        self._loop = loop
+        self._random = Random()  # noqa: S311 - it spreads retries, and guards nothing
+
+    def prepare(self, claim: Claim) -> Run:
+        """A claim, with its account read."""
+        meta = decode_meta(claim.record.meta)
+        context = Context(lambda: decode_job(claim.record), meta.attempts + 1, claim.fence, self._worker)
+        return Run(claim, context, meta)
+
+    def run(self, run: Run) -> Outcome:
+        """Run a job here; an async handler on the loop, waiting for it."""
+        call = self._bind(run)
+        return self.judge(run, self._call(call, run) if callable(call) else call)
+
+    async def arun(self, run: Run) -> Outcome:
+        """Run a job on the loop; a sync handler in a thread."""
+        call = self._bind(run)
+        return self.judge(run, await self._acall(call, run) if callable(call) else call)
+
+    def judge(self, run: Run, end: End) -> Outcome:
+        """What becomes of a run that ended like this, said in the log where it went wrong."""
+        try:
+            outcome = judge(run.claim, run.meta, run.retry, end, self._keep, self._random)
+        except InvalidJob as error:  # a moment of RunAgain that no store can keep
+            end = Raised(error)
+            outcome = judge(run.claim, run.meta, run.retry, end, self._keep, self._random)
+        if not isinstance(end, Returned) or end.note:
+            self._report(run, end, outcome)
+        return outcome
+
+    def _bind(self, run: Run) -> Callable[[], Any] | End:
+        """The handler's call, ready to be made, or why it can't be."""
+        binding = self._handlers.get(run.claim.record.name)
+        try:
+            run.payload = decode_payload(run.claim.record)
+            if binding is None:
+                return Unknown(f"No handler named {run.claim.record.name!r} on worker {self._worker}")
+            call = binding.prepare(run.payload.args, run.context)
+        except LaterRecord as error:
+            return Unknown(str(error))
+        except (BadArguments, BrokenRecord, ConfigError) as error:
+            return Hopeless(str(error))
+        except InvalidJob as error:
+            return Hopeless(f"Job {run.claim.record.id!r}: its stored form is broken: {error}")
+        self._begin(run, binding)
+        return call
+
+    def _begin(self, run: Run, binding: Binding) -> None:
+        if run.payload and run.payload.timeout:
+            # An async attempt is ended by its own loop at the timeout; this is for one that won't end.
+            margin = 1.0 if binding.is_async else 0.0
+            run.deadline = time.monotonic() + run.payload.timeout / 1_000_000 + margin
+        if plugins.listens("goscheds_job_started"):
+            record = run.claim.record
+            plugins.notify(
+                "goscheds_job_started", id=record.id, name=record.name, queue=record.queue, fence=run.claim.fence
+            )
+
+    def _call(self, call: Callable[[], Any], run: Run) -> End:
+        try:
+            value = call()
+            if inspect.iscoroutine(value):
+                return self._loop.run(self._await(value, run))
+        except JobCancelled as error:
+            return Stopped() if run.context.cancelled else Raised(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its own failure
+            return Raised(error)
+        return self._returned(value)
+
+    async def _acall(self, call: Callable[[], Any], run: Run) -> End:
+        binding = self._handlers.get(run.claim.record.name)
+        if binding is None or not binding.is_async:
+            return await asyncio.to_thread(self._call, call, run)
+        return await self._await(call(), run)
+
+    async def _await(self, coroutine: Any, run: Run) -> End:
+        """An async handler, to its end, its timeout, or its cancellation."""
+        micros = run.payload.timeout if run.payload else 0
+        run.task = asyncio.current_task()
+        try:
+            async with asyncio.timeout(micros / 1_000_000 if micros else None) as limit:
+                value = await coroutine
+        except asyncio.CancelledError as error:
+            return Stopped() if run.context.cancelled else Raised(error)
+        except JobCancelled as error:
+            return Stopped() if run.context.cancelled else Raised(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its own failure
+            return TimedOut() if limit.expired() else Raised(error)
+        return self._returned(value)
+
+    def _returned(self, value: Any) -> Returned:
+        if value is None:
+            return Returned()
+        try:
+            result = to_json(value, "its return value")
+        except BadArguments as error:
+            return Returned(note=f"its return value was not kept: {error}")
+        if len(result) > MAX_RESULT:
+            return Returned(
+                note=f"its return value was not kept: {len(result):,} bytes as JSON, over {MAX_RESULT:,}. "
+                "Store it elsewhere and return a reference."
+            )
+        return Returned(result)
+
+    def _report(self, run: Run, end: End, outcome: Outcome) -> None:
+        record = run.claim.record
+        error = end.error if isinstance(end, Raised) else None
+        log.log(
+            logging.ERROR if outcome.verb is Verb.DEAD else logging.WARNING,
+            "Job %s (%s), attempt %d: %s → %s%s",
+            record.id,
+            record.name,
+            run.meta.attempts + 1,
+            decode_meta(outcome.meta).error or type(end).__name__.lower(),
+            outcome.verb,
+            f" in {outcome.delay / 1e6:.3g} s" if outcome.delay else "",
+            exc_info=error if outcome.verb is Verb.DEAD else None,
+        )
+
+
+def crashed(claim: Claim) -> End:
+    """How a run ended whose claim was taken back."""
+    return TimedOut() if claim.lost == "deadline" else Crashed()

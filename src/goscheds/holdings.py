@@ -1,0 +1,174 @@
+"""What this worker holds: every claim from the store's answer to the store's acceptance of its outcome."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from goscheds.codec import decode_meta
+from goscheds.errors import StoreError, StoreUnavailable
+from goscheds.execution import Execution, Run
+from goscheds.loop import LoopThread
+from goscheds.outage import Outage
+from goscheds.plugins import plugins
+from goscheds.record import Claim, Outcome
+from goscheds.store import Store
+
+log = logging.getLogger("goscheds")
+ATTEMPTS = 5
+"""How often a settle that the store answers with an error (not: does not answer) is tried."""
+
+
+class Holdings:
+    """Claims and settles for one worker, so that it never runs a claim it does not hold, nor holds one it does not run.
+
+    The store may think that the worker holds more than it knows of, after a claim whose answer was lost (L7), or less,
+    after a lapse of its lease (L3). ``reconcile`` makes the two agree.
+    """
+
+    def __init__(self, store: Store, worker: str, execution: Execution, loop: LoopThread) -> None:
+        self.store = store
+        self.worker = worker
+        self.doubt = threading.Event()
+        self.stir: Callable[[], None] = lambda: None  # the watch has something to look at
+        self.timed: dict[tuple[str, int], Run] = {}  # those with a timeout
+        self.closing = threading.Event()  # settling no longer waits for the store
+        self._execution = execution
+        self._loop = loop
+        self._runs: dict[tuple[str, int], Run] = {}
+        self._disowned: set[tuple[str, int]] = set()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def claim(self, queue: str, limit: int, timeout: float) -> list[Run]:
+        """Claim jobs, ready to be run. Raises StoreError; whether something was claimed is then looked up later."""
+        try:
+            claims = self.store.claim(queue, self.worker, limit, timeout)
+        except StoreError:
+            self.suspect()
+            raise
+        return self.admit(claims)
+
+    def admit(self, claims: Sequence[Claim]) -> list[Run]:
+        """Enter claims, but for those that were given back while their answer was on its way."""
+        runs = [self._execution.prepare(claim) for claim in claims]
+        with self._lock:
+            if self._disowned:
+                runs = [run for run in runs if run.key not in self._disowned]
+            self._runs.update((run.key, run) for run in runs)
+        if timed := {run.key: run for run in runs if run.claim.record.timeout}:
+            self.timed.update(timed)
+            self.stir()
+        return runs
+
+    def finish(self, run: Run) -> bool:
+        """Whether the caller is the one who says how a run ended; nobody is the second time."""
+        with self._lock:
+            first, run.finished = not run.finished, True
+            return first
+
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Report outcomes until the store has taken them or refused them."""
+        if not outcomes:
+            return
+        accepted = self._insist(outcomes)
+        if accepted is None:
+            self.suspect()  # the store may still think we hold them
+        with self._lock:
+            ended = [(outcome, self._runs.pop((outcome.id, outcome.fence), None)) for outcome in outcomes]
+            if self.timed:
+                for outcome in outcomes:
+                    self.timed.pop((outcome.id, outcome.fence), None)
+        if accepted is not None:
+            self._tell(ended, accepted)
+
+    def _insist(self, outcomes: Sequence[Outcome]) -> set[str] | None:
+        """The accepted ids, or None when it could not be done. Repeating is harmless (S3)."""
+        outage = Outage(f"Worker {self.worker}, settling {len(outcomes)} job(s)", self.closing)
+        errors = 0
+        while True:
+            try:
+                accepted = set(self.store.settle(self.worker, outcomes))
+            except StoreError as error:
+                errors += not isinstance(error, StoreUnavailable)
+                if errors >= ATTEMPTS or self.closing.is_set():
+                    log.exception(
+                        "Worker %s could not settle %d job(s); they will run again.", self.worker, len(outcomes)
+                    )
+                    return None
+                outage.endure(error)
+            else:
+                outage.over()
+                return accepted
+
+    def _tell(self, ended: Iterable[tuple[Outcome, Run | None]], accepted: set[str]) -> None:
+        settled, lost = plugins.listens("goscheds_job_settled"), plugins.listens("goscheds_job_lost")
+        for outcome, run in ended:
+            if run is None:
+                continue
+            record = run.claim.record
+            event = {"id": record.id, "name": record.name, "queue": record.queue, "fence": outcome.fence}
+            if outcome.id not in accepted:
+                log.warning(
+                    "Job %s (%s) had been taken from this worker; its outcome is dropped.", record.id, record.name
+                )
+                if lost:
+                    plugins.notify("goscheds_job_lost", **event)
+            elif settled:
+                error = decode_meta(outcome.meta).error
+                plugins.notify("goscheds_job_settled", verb=outcome.verb.value, error=error, **event)
+
+    def release(self, runs: Sequence[Run]) -> None:
+        """Give claims back that were not begun, or whose worker stops."""
+        self.settle([Outcome.released(run.claim) for run in runs if self.finish(run)])
+
+    def unfinished(self) -> list[Run]:
+        """The runs without an outcome yet."""
+        with self._lock:
+            return [run for run in self._runs.values() if not run.finished]
+
+    def overdue(self, now: float) -> list[Run]:
+        """The runs past their timeout, by a monotonic moment."""
+        with self._lock:
+            return [run for run in self.timed.values() if run.deadline < now and not run.finished]
+
+    def stop(self, run: Run, reason: str) -> None:
+        """Tell a run's handler to stop."""
+        run.context.stop(reason)
+        if run.task:
+            self._loop.call(run.task.cancel)
+
+    def stop_cancelled(self, ids: Iterable[str]) -> None:
+        """Tell the handlers of cancelled jobs to stop (X2)."""
+        wanted = set(ids)
+        for run in self.unfinished():
+            if run.claim.record.id in wanted and not run.context.cancelled:
+                self.stop(run, "the job was cancelled")
+
+    def suspect(self) -> None:
+        """The store and this worker may disagree on what it holds."""
+        self.doubt.set()
+        self.stir()
+
+    def reconcile(self) -> None:
+        """Make the store and this worker agree. Raises StoreError."""
+        self.doubt.clear()
+        with self._lock:
+            before = dict(self._runs)
+        try:
+            held = {(claim.record.id, claim.fence): claim for claim in self.store.held(self.worker)}
+        except StoreError:
+            self.doubt.set()
+            raise
+        with self._lock:
+            strays = [claim for key, claim in held.items() if key not in self._runs]
+            self._disowned.update((claim.record.id, claim.fence) for claim in strays)
+        if strays:
+            log.warning("Worker %s: %d claim(s) whose answer was lost are given back.", self.worker, len(strays))
+            self.settle([Outcome.released(claim) for claim in strays])
+        for key, run in before.items():
+            if key not in held and not run.finished:
+                self.stop(run, "the job was lost to another worker")

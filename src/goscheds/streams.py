@@ -1,0 +1,111 @@
+"""A lane of async handlers: one thread claims, one loop runs thousands of them, one thread settles what is done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from goscheds.errors import StoreError
+from goscheds.execution import Execution, Run
+from goscheds.holdings import Holdings
+from goscheds.lanes import MAX_BATCH
+from goscheds.loop import LoopThread
+from goscheds.outage import Outage
+from goscheds.record import Outcome
+
+
+class AsyncLane:
+    """Up to ``slots`` jobs at a time on the event loop; a sync handler that turns up runs in a thread."""
+
+    def __init__(
+        self,
+        queue: str,
+        slots: int,
+        holdings: Holdings,
+        execution: Execution,
+        loop: LoopThread,
+        stopping: threading.Event,
+        block: float,
+    ) -> None:
+        self._queue = queue
+        self._free = slots
+        self._slots = slots
+        self._holdings = holdings
+        self._execution = execution
+        self._loop = loop
+        self._stopping = stopping
+        self._block = block
+        self._outcomes: deque[Outcome] = deque()
+        self._freed = threading.Condition()
+        self._ended = threading.Event()
+        self._closed = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._claim, name=f"goscheds-{queue}-claim", daemon=True),
+            threading.Thread(target=self._settle, name=f"goscheds-{queue}-settle", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin to claim."""
+        for thread in self._threads:
+            thread.start()
+
+    def join(self, until: float) -> bool:
+        """Wait for what runs, until a monotonic moment; whether all of it ended."""
+        self._threads[0].join(max(0.0, until - time.monotonic()))
+        with self._freed:
+            idle = self._freed.wait_for(lambda: self._free == self._slots, max(0.0, until - time.monotonic()))
+        if idle:
+            self._closed.set()
+            self._ended.set()
+        return idle
+
+    def _claim(self) -> None:
+        outage = Outage(f"Queue {self._queue!r}", self._stopping)
+        while not self._stopping.is_set():
+            limit = self._wait_free()
+            try:
+                runs = self._holdings.claim(self._queue, limit, self._block) if limit else []
+            except StoreError as error:
+                outage.endure(error)
+                continue
+            outage.over()
+            if runs:
+                with self._freed:
+                    self._free -= len(runs)
+                self._loop.call(self._spawn, runs)
+
+    def _wait_free(self) -> int:
+        with self._freed:
+            self._freed.wait_for(lambda: self._free > 0, self._block)
+            return min(MAX_BATCH, self._free)
+
+    def _spawn(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            run.task = self._loop.loop.create_task(self._run(run))
+
+    async def _run(self, run: Run) -> None:
+        outcome = await self._execution.arun(run)
+        if self._holdings.finish(run):
+            self._outcomes.append(outcome)
+            self._ended.set()
+        else:
+            self._release(1)
+
+    def _settle(self) -> None:
+        """Settle whatever ended while the last settle was on its way: batches grow with the load, and none waits."""
+        while not self._closed.is_set() or self._outcomes:
+            self._ended.wait()
+            self._ended.clear()
+            outcomes = [self._outcomes.popleft() for _ in range(min(MAX_BATCH, len(self._outcomes)))]
+            if self._outcomes or self._closed.is_set():
+                self._ended.set()
+            if outcomes:
+                self._holdings.settle(outcomes)
+                self._release(len(outcomes))
+
+    def _release(self, slots: int) -> None:
+        with self._freed:
+            self._free += slots
+            self._freed.notify_all()

@@ -1,0 +1,99 @@
+"""The worker's watch over what runs: attempts past their timeout, batches that turn out slow, claims in doubt.
+
+It looks every 50 ms while there is something to look at, and sleeps otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from goscheds.errors import StoreError
+from goscheds.execution import Execution, Run
+from goscheds.holdings import Holdings
+from goscheds.verdict import TimedOut
+
+if TYPE_CHECKING:
+    from goscheds.lanes import Batch
+
+log = logging.getLogger("goscheds")
+GLANCE = 0.05
+"""Seconds between looks; a batch that takes longer is broken up."""
+DOUBT = 0.5
+"""Seconds between tries to find out what the store thinks we hold."""
+
+
+class Watch:
+    """Looks after a worker's running jobs, in a thread of its own."""
+
+    def __init__(self, holdings: Holdings, execution: Execution) -> None:
+        self.stopping = threading.Event()
+        self._holdings = holdings
+        self._execution = execution
+        self._stir = threading.Event()
+        self._done = threading.Event()
+        self._batches: set[Batch] = set()
+        self._thread = threading.Thread(target=self._look, name="goscheds-watch", daemon=True)
+        holdings.stir = self._stir.set
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._done.set()
+        self._stir.set()
+        self._thread.join()
+
+    @contextmanager
+    def over(self, batch: Batch, size: int) -> Iterator[None]:
+        """Watch a batch while it runs; a batch of one has nothing to give back."""
+        if size == 1:
+            yield
+            return
+        self._batches.add(batch)
+        if not self._stir.is_set():
+            self._stir.set()
+        try:
+            yield
+        finally:
+            self._batches.discard(batch)
+
+    def _look(self) -> None:
+        while not self._done.is_set():
+            self._stir.wait()
+            self._stir.clear()
+            try:
+                self._look_once(time.monotonic())
+            except StoreError as error:
+                log.warning("Worker %s: %s", self._holdings.worker, error)
+                self._done.wait(DOUBT)
+            self._done.wait(GLANCE)
+            if self._batches or self._holdings.timed or self._holdings.doubt.is_set():
+                self._stir.set()
+
+    def _look_once(self, now: float) -> None:
+        for batch in list(self._batches):
+            if now - batch.began > GLANCE:
+                self._holdings.release(batch.take_waiting())
+                self._holdings.settle(batch.take_outcomes())
+        for run in self._holdings.overdue(now):
+            self._end(run)
+        if self._holdings.doubt.is_set():
+            self._holdings.reconcile()
+
+    def _end(self, run: Run) -> None:
+        """A thread can't be killed: its attempt ends here without it, and what it still does counts for nothing."""
+        self._holdings.stop(run, "the job's timeout is over")
+        if self._holdings.finish(run):
+            log.warning(
+                "Job %s (%s) is past its timeout and still runs; its slot is taken until it returns.",
+                run.claim.record.id,
+                run.claim.record.name,
+            )
+            self._holdings.settle([self._execution.judge(run, TimedOut())])
