@@ -1,0 +1,7 @@
+"""The law on the memory store."""
+
+from goscheds.contract import Contract
+
+
+class TestMemory(Contract):
+    url = "memory://"
