@@ -36,7 +36,7 @@ class Duties:
         self._keep = keep  # microseconds by settled state
         self._round = min(2.0, max(0.1, lease / 5))  # seconds between looks for orphans
         self._stopping = threading.Event()
-        self._recovered = self._purged = float("-inf")
+        self._recover_at = self._purge_at = time.monotonic()
         self._thread = threading.Thread(target=self._serve, name="goscheds-duties", daemon=True)
 
     def start(self) -> None:
@@ -61,31 +61,29 @@ class Duties:
                 outage.endure(error)
 
     def round(self, timeout: float) -> int:
-        """Promote, waiting up to ``timeout`` seconds, and now and then recover and purge; jobs promoted. StoreError."""
-        promoted = self._holdings.store.promote(self._holdings.worker, PROMOTED, timeout)
+        """Promote, waiting up to ``timeout`` seconds, and now and then recover and purge; jobs promoted. StoreError.
+
+        Each part is bounded, so that none holds up the others: what is left over comes in the next round.
+        """
+        wait = min(timeout, max(0.0, self._recover_at - time.monotonic()), max(0.0, self._purge_at - time.monotonic()))
+        promoted = self._holdings.store.promote(self._holdings.worker, PROMOTED, wait)
         if promoted is None:
             return 0
         now = time.monotonic()
-        if now - self._recovered >= self._round * 0.9 and not promoted:
-            self._recovered = now
-            self.recover()
-        if now - self._purged >= PURGE_ROUND and not promoted:
-            self._purged = now
-            self.purge()
+        if now >= self._recover_at and self.recover() < RECOVERED:
+            self._recover_at = now + self._round
+        if now >= self._purge_at and not self.purge():
+            self._purge_at = now + PURGE_ROUND
         return promoted
 
     def recover(self) -> int:
         """Take lost jobs back and judge them like any failure; how many. Raises StoreError."""
-        total = 0
-        while claims := self._holdings.store.recover(self._holdings.worker, RECOVERED):
-            total += len(claims)
-            runs = self._holdings.admit(claims)
-            for run in runs:
-                self._holdings.finish(run)
-            self._holdings.settle([self._judge(run.claim) for run in runs])
-            if len(claims) < RECOVERED:
-                break
-        return total
+        claims = self._holdings.store.recover(self._holdings.worker, RECOVERED)
+        runs = self._holdings.admit(claims)
+        for run in runs:
+            self._holdings.finish(run)
+        self._holdings.settle([self._judge(run.claim) for run in runs])
+        return len(claims)
 
     def _judge(self, claim: Claim) -> Outcome:
         run = self._execution.prepare(claim)
@@ -95,14 +93,8 @@ class Duties:
             log.debug("Job %s was lost and can't be read: %s; its next run says so.", claim.record.id, error)
         return self._execution.judge(run, crashed(claim))
 
-    def purge(self) -> int:
-        """Delete what was kept long enough; how many. Raises StoreError."""
-        total = 0
+    def purge(self) -> bool:
+        """Delete some of what was kept long enough; whether there may be more. Raises StoreError."""
         now = self._holdings.store.now()
-        for state, kept in self._keep.items():
-            while not self._stopping.is_set():
-                purged = self._holdings.store.purge(state, now - kept, PURGED)
-                total += purged
-                if purged < PURGED:
-                    break
-        return total
+        purged = [self._holdings.store.purge(state, now - kept, PURGED) for state, kept in self._keep.items()]
+        return max(purged) == PURGED

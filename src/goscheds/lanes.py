@@ -101,6 +101,7 @@ class ThreadLane:
         self._watch = watch
         self._block = block
         self._pace = Pace()
+        self._outage = Outage(f"Queue {queue!r}", watch.stopping)
         self._idle = threading.Lock()  # one slot at a time waits in the store; the others wait for their turn
         self._threads: list[threading.Thread] = []
 
@@ -118,14 +119,13 @@ class ThreadLane:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _serve(self) -> None:
-        outage = Outage(f"Queue {self._queue!r}", self._watch.stopping)
         while not self._watch.stopping.is_set():
             try:
                 runs = self._claim()
             except StoreError as error:
-                outage.endure(error)
+                self._outage.endure(error)
                 continue
-            outage.over()
+            self._outage.over()
             begin, back = apart(runs)
             if back:
                 self._holdings.release(back)
