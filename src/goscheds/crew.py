@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import secrets
+import signal
+import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+import msgspec
 
 from goscheds.duties import Duties
 from goscheds.execution import Execution
@@ -13,12 +22,14 @@ from goscheds.heart import Heart
 from goscheds.holdings import Holdings
 from goscheds.lanes import Lane, ThreadLane
 from goscheds.loop import LoopThread
-from goscheds.record import State
-from goscheds.scheduler import Scheduler
-from goscheds.store import Interruptible
+from goscheds.store import Interruptible, Store
 from goscheds.streams import AsyncLane
+from goscheds.verdict import Keep
 from goscheds.watch import Watch
 
+log = logging.getLogger("goscheds")
+LEASE = 10.0
+"""Seconds after a worker's last sign of life until its jobs are taken back, by default."""
 BLOCK_INTERRUPTIBLE, BLOCK = 5.0, 1.0
 """Seconds that an idle claim waits in the store: longer where ``stop`` can cut it short."""
 DRAINED = 20
@@ -31,32 +42,26 @@ class Crew:
     """The threads of one running worker: its heart, its watch, its duties, and a lane for each queue."""
 
     def __init__(
-        self,
-        scheduler: Scheduler,
-        handlers: Registry,
-        queues: Mapping[str, int],
-        id: str,
-        lease: float,
-        info: bytes,
+        self, store: Store, handlers: Registry, queues: Mapping[str, int], keep: Keep, lease: float = LEASE
     ) -> None:
-        self.id = id
-        store = scheduler.store
+        self.id = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._store = store
         self._queues = queues
         self._loop = LoopThread()
-        self._execution = Execution(handlers, scheduler.keep, id, self._loop)
-        self._holdings = Holdings(store, id, self._execution, self._loop)
-        self._heart = Heart(self._holdings, lease, lambda: info)
+        self._execution = Execution(handlers, keep, self.id, self._loop)
+        self._holdings = Holdings(store, self.id, self._execution, self._loop)
+        self._heart = Heart(self._holdings, lease, self._info)
         self._watch = Watch(self._holdings, self._execution)
-        keep = {
-            State.DONE: scheduler.keep_done,
-            State.CANCELLED: scheduler.keep_done,
-            State.DEAD: scheduler.keep_dead,
-        }
         self._duties = Duties(self._holdings, self._execution, keep, lease)
+        self._started = time.time()
         block = BLOCK_INTERRUPTIBLE if isinstance(store, Interruptible) else BLOCK
         self._lanes = [self._lane(handlers, queue, slots, block) for queue, slots in queues.items()]
         self._hurried = threading.Event()
+
+    def _info(self) -> bytes:
+        """What others see of this worker."""
+        about = {"host": socket.gethostname(), "pid": os.getpid(), "queues": self._queues, "started": self._started}
+        return msgspec.json.encode(about)
 
     def _lane(self, handlers: Registry, queue: str, slots: int, block: float) -> Lane:
         if handlers.asynchronous(queue):
@@ -128,3 +133,48 @@ class Crew:
                         self._holdings.settle([outcome])
                 ran += len(runs)
         return ran if ran or moved else None
+
+
+class Shift:
+    """A crew's work from a start to a stop, by call or by signal; then perhaps another, with a new crew."""
+
+    def __init__(self, muster: Callable[[], Crew]) -> None:
+        self._muster = muster
+        self._stopping = threading.Event()
+        self._crew: Crew | None = None
+
+    def stop(self) -> None:
+        """Let ``work`` end."""
+        self._stopping.set()
+
+    def work(self, grace: float) -> None:
+        """Work, and block, until ``stop``, SIGTERM or SIGINT; a second signal leaves at once. Raises StoreError."""
+        self._crew = crew = self._muster()
+        with _signals(self._signalled):
+            crew.start()
+            while not self._stopping.wait(0.5):  # in pieces, so that a signal is heard on every platform
+                pass
+            log.info("Worker %s stops: up to %g s for what runs.", crew.id, grace)
+            crew.close(grace)
+        self._stopping.clear()
+        log.info("Worker %s has stopped.", crew.id)
+
+    def _signalled(self, number: int, _frame: FrameType | None) -> None:
+        if self._stopping.is_set() and self._crew:
+            log.warning("A second signal, %s: leaving at once.", signal.Signals(number).name)
+            self._crew.hurry()
+        self._stopping.set()
+
+
+@contextmanager
+def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle SIGTERM and SIGINT; outside the main thread Python can't, and ``stop`` is the way to end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

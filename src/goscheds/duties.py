@@ -17,6 +17,7 @@ from goscheds.holdings import Holdings
 from goscheds.outage import Outage
 from goscheds.record import Claim, Outcome, State
 from goscheds.store import DUTY_LEASE
+from goscheds.verdict import Keep
 
 log = logging.getLogger("goscheds")
 PROMOTED = 1000
@@ -30,10 +31,10 @@ PURGE_ROUND = 60.0
 class Duties:
     """Does the duties in a thread of its own, or one round at a time."""
 
-    def __init__(self, holdings: Holdings, execution: Execution, keep: dict[State, int], lease: float) -> None:
+    def __init__(self, holdings: Holdings, execution: Execution, keep: Keep, lease: float) -> None:
         self._holdings = holdings
         self._execution = execution
-        self._keep = keep  # microseconds by settled state
+        self._keep = {State.DONE: keep.done, State.CANCELLED: keep.done, State.DEAD: keep.dead}
         self._round = min(2.0, max(0.1, lease / 5))  # seconds between looks for orphans
         self._stopping = threading.Event()
         self._recover_at = self._purge_at = time.monotonic()

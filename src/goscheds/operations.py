@@ -16,7 +16,7 @@ from goscheds.job import JobInfo, check_text
 from goscheds.outage import insist
 from goscheds.record import SETTLED, Counts, Move, Query, State, WorkerInfo
 from goscheds.store import Store
-from goscheds.task import awaitable
+from goscheds.twins import awaitable
 
 PAGE = 500
 FIRST_LOOK, LAST_LOOK = 0.002, 0.1

@@ -20,7 +20,8 @@ from goscheds.plugins import open_store, plugins
 from goscheds.record import Record
 from goscheds.retry import Retry
 from goscheds.store import Store
-from goscheds.task import Task, awaitable
+from goscheds.task import Task
+from goscheds.twins import awaitable
 from goscheds.url import redact
 from goscheds.verdict import Keep
 
@@ -57,8 +58,7 @@ class Scheduler(Operations):
     ) -> None:
         self.url = redact(url)
         self.namespace = namespace
-        self.keep_done = duration_micros(keep_done, "keep_done")
-        self.keep_dead = duration_micros(keep_dead, "keep_dead")
+        self.keep = Keep(duration_micros(keep_done, "keep_done"), duration_micros(keep_dead, "keep_dead"))
         self.max_payload = max_payload
         self.handlers = Registry()
         self._connect: Callable[[], Store] = lambda: open_store(url, namespace)
@@ -93,11 +93,6 @@ class Scheduler(Operations):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def keep(self) -> Keep:
-        """Which settled jobs stay in the store at all."""
-        return Keep(done=self.keep_done > 0, dead=self.keep_dead > 0)
 
     @overload
     def job(self, function: Callable[P, R], /) -> Task[P, R]: ...
@@ -171,9 +166,9 @@ class Scheduler(Operations):
 
     def run(self) -> None:
         """Do the duties alone, and block: move due jobs to their queues, take lost ones back, purge. SIGTERM ends."""
-        from goscheds.worker import Worker  # noqa: PLC0415 - the worker is built upon the scheduler
+        from goscheds.crew import Crew, Shift  # noqa: PLC0415 - a producer needs no worker's rooms
 
-        Worker(self, queues={}).run()
+        Shift(lambda: Crew(self.store, self.handlers, {}, self.keep)).work(grace=0)
 
 
 def check_queue(queue: str) -> str:

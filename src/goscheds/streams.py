@@ -7,10 +7,10 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from goscheds.batch import MAX_BATCH
 from goscheds.errors import StoreError
 from goscheds.execution import Execution, Run
 from goscheds.holdings import Holdings
-from goscheds.lanes import MAX_BATCH
 from goscheds.loop import LoopThread
 from goscheds.outage import Outage
 from goscheds.record import Outcome

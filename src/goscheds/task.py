@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Generic, ParamSpec, Protocol, TypeVar
 
 from goscheds.handlers import Unpacking
 from goscheds.job import Job, new_id
-
-if TYPE_CHECKING:
-    from goscheds.scheduler import Scheduler
+from goscheds.twins import awaitable
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Self = TypeVar("Self")
 
 
-def awaitable(
-    method: Callable[Concatenate[Self, P], R],
-) -> Callable[Concatenate[Self, P], Coroutine[Any, Any, R]]:
-    """The awaitable twin of a blocking method: it runs in a thread, so that the event loop goes on."""
+class Producer(Protocol):
+    """What a task pushes its jobs to: the scheduler."""
 
-    async def twin(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await asyncio.to_thread(method, self, *args, **kwargs)
+    def push(self, job: Job) -> str:
+        """Run it as soon as possible."""
 
-    functools.update_wrapper(twin, method)
-    return twin
+    def push_in(self, delay: timedelta, job: Job) -> str:
+        """Run it after a delay."""
+
+    def push_scheduled(self, job: Job) -> str:
+        """Run it at its ``execute_at``."""
 
 
 class Task(Generic[P, R]):
     """What ``Scheduler.job`` makes of a function. Calling it calls the function; pushing it runs it in a worker."""
 
-    def __init__(self, scheduler: Scheduler, function: Callable[P, R], template: Job) -> None:
+    def __init__(self, producer: Producer, function: Callable[P, R], template: Job) -> None:
         functools.update_wrapper(self, function)
-        self._scheduler = scheduler
+        self._producer = producer
         self._template = template
         self.function = function
         self.binding = Unpacking(template.name, function)
@@ -61,15 +58,15 @@ class Task(Generic[P, R]):
 
     def push(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Run it as soon as possible, in a worker; the job's id. Raises InvalidJob and StoreUnavailable."""
-        return self._scheduler.push(self.job(*args, **kwargs))
+        return self._producer.push(self.job(*args, **kwargs))
 
     def push_in(self, delay: timedelta, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Run it after a delay, counted by the store's clock; the job's id."""
-        return self._scheduler.push_in(delay, self.job(*args, **kwargs))
+        return self._producer.push_in(delay, self.job(*args, **kwargs))
 
     def push_at(self, moment: datetime, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Run it at a moment, an aware datetime, by the store's clock; the job's id."""
-        return self._scheduler.push_scheduled(replace(self.job(*args, **kwargs), execute_at=moment))
+        return self._producer.push_scheduled(replace(self.job(*args, **kwargs), execute_at=moment))
 
     apush = awaitable(push)
     apush_in = awaitable(push_in)

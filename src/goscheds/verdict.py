@@ -61,10 +61,10 @@ End = Returned | Raised | TimedOut | Crashed | Stopped | Hopeless | Unknown
 
 
 class Keep(Struct, frozen=True):
-    """Which settled jobs stay in the store."""
+    """How long ended jobs are kept, microseconds; 0 = deleted as they end."""
 
-    done: bool = True
-    dead: bool = True
+    done: int
+    dead: int
 
 
 def judge(  # noqa: PLR0911 - one return for each way to end
@@ -74,9 +74,9 @@ def judge(  # noqa: PLR0911 - one return for each way to end
     match end:
         case Returned(result, note):
             changed = encode_meta(replace(meta, error=note, trace="")) if note or meta.error else b""
-            return Outcome.done(claim, changed, result, keep=keep.done)
+            return Outcome.done(claim, changed, result, keep=keep.done > 0)
         case Stopped():
-            return Outcome.cancelled(claim, keep=keep.done)
+            return Outcome.cancelled(claim, keep=keep.done > 0)
         case Hopeless(reason):
             return _dead(claim, replace(meta, error=shorten(reason)), keep)
         case Unknown(reason):
@@ -128,7 +128,7 @@ def _missed(claim: Claim, meta: Meta, reason: str) -> Outcome:
 
 
 def _dead(claim: Claim, meta: Meta, keep: Keep) -> Outcome:
-    return Outcome.dead(claim, encode_meta(meta), keep=keep.dead)
+    return Outcome.dead(claim, encode_meta(meta), keep=keep.dead > 0)
 
 
 def _summary(error: BaseException) -> str:

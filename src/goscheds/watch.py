@@ -10,15 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+from goscheds.batch import Batch
 from goscheds.errors import StoreError
 from goscheds.execution import Execution, Run
 from goscheds.holdings import Holdings
 from goscheds.verdict import TimedOut
-
-if TYPE_CHECKING:
-    from goscheds.lanes import Batch
 
 log = logging.getLogger("goscheds")
 GLANCE = 0.05
