@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -95,7 +96,7 @@ class Elsewhere:
         """Leave it as it is."""
 
 
-class Local:
+class Local(ABC):
     """A server process of our own."""
 
     url: str
@@ -110,9 +111,9 @@ class Local:
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> Sequence[str | Path]:
         """What to run."""
-        raise NotImplementedError
 
     @property
     def pid(self) -> int:

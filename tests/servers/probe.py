@@ -34,8 +34,8 @@ def wait_until_ready(url: str, alive: Callable[[], bool]) -> None:
 
 def _redis(url: str) -> str:
     import redis  # noqa: PLC0415 - takes 180 ms, and most runs of a single test need no server
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-    from redis.retry import Retry  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
+    from redis.retry import Retry  # noqa: PLC0415 - as above
 
     url = url.replace("valkey://", "redis://", 1)
     try:
