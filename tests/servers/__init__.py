@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from servers.find import KINDS, NoServer, Route, docker_answers, find
-from servers.launch import Elsewhere, Server, launch
-from servers.probe import probe
+from servers.ready import probe
+from servers.routes import KINDS, NoServer, Route, docker_answers, find
+from servers.running import Elsewhere, Server, launch
 
 __all__ = ["KINDS", "Elsewhere", "NoServer", "Route", "Server", "docker_answers", "find", "launch", "probe"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-from servers.find import Route
-from servers.launch import POSTGRES_SETTINGS, free_port
-from servers.probe import wait_until_ready
+from servers.ready import wait_until_ready
+from servers.routes import Route
+from servers.running import POSTGRES_SETTINGS, free_port
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # testcontainers' own

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from servers.probe import Unreachable, probe
+from servers.ready import Unreachable, probe
 
 DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
 """Debian keeps one folder per version here, and off the PATH."""

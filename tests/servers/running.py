@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from servers.find import Route
-from servers.probe import Unreachable, probe, wait_until_ready
+from servers.ready import Unreachable, probe, wait_until_ready
+from servers.routes import Route
 
 GUARD = 'cat >/dev/null; kill -KILL "$1"; rm -rf "$2"'
 """Holds a pipe from the tests; it closes however they end, SIGKILL included, and the server goes with them."""
