@@ -92,7 +92,7 @@ class Crew:
             ended = [lane.join(min(until, time.monotonic() + PATIENCE)) for lane in self._lanes]
             if all(ended):
                 break
-        self._duties.join(min(2.0, max(0.0, until - time.monotonic())))
+        self._duties.join(0 if self._hurried.is_set() else max(0.0, min(2.0, until - time.monotonic())))
         self._give_back()
         self._watch.close()
         self._heart.close()

@@ -12,10 +12,10 @@ import time
 
 from goscheds.codec import decode_payload
 from goscheds.errors import GoschedsError, StoreError
-from goscheds.execution import Execution, crashed
+from goscheds.execution import Execution, Run, crashed
 from goscheds.holdings import Holdings
 from goscheds.outage import Outage
-from goscheds.record import Claim, Outcome, State
+from goscheds.record import Outcome, State
 from goscheds.store import DUTY_LEASE
 from goscheds.verdict import Keep
 
@@ -79,20 +79,16 @@ class Duties:
 
     def recover(self) -> int:
         """Take lost jobs back and judge them like any failure; how many. Raises StoreError."""
-        claims = self._holdings.store.recover(self._holdings.worker, RECOVERED)
-        runs = self._holdings.admit(claims)
-        for run in runs:
-            self._holdings.finish(run)
-        self._holdings.settle([self._judge(run.claim) for run in runs])
-        return len(claims)
+        runs = self._holdings.recover(RECOVERED)
+        self._holdings.settle([self._judge(run) for run in runs if self._holdings.finish(run)])
+        return len(runs)
 
-    def _judge(self, claim: Claim) -> Outcome:
-        run = self._execution.prepare(claim)
+    def _judge(self, run: Run) -> Outcome:
         try:
-            run.payload = decode_payload(claim.record)
+            run.payload = decode_payload(run.claim.record)
         except GoschedsError as error:
-            log.debug("Job %s was lost and can't be read: %s; its next run says so.", claim.record.id, error)
-        return self._execution.judge(run, crashed(claim))
+            log.debug("Job %s was lost and can't be read: %s; its next run says so.", run.claim.record.id, error)
+        return self._execution.judge(run, crashed(run.claim))
 
     def purge(self) -> bool:
         """Delete some of what was kept long enough; whether there may be more. Raises StoreError."""

@@ -99,6 +99,8 @@ class Execution:
 
     def _bind(self, run: Run) -> Callable[[], Any] | End:
         """The handler's call, ready to be made, or why it can't be."""
+        if run.context.cancelled:  # before it began
+            return Stopped()
         binding = self._handlers.get(run.claim.record.name)
         try:
             run.payload = decode_payload(run.claim.record)
@@ -146,6 +148,9 @@ class Execution:
         """An async handler, to its end, its timeout, or its cancellation."""
         micros = run.payload.timeout if run.payload else 0
         run.task = asyncio.current_task()
+        if run.context.cancelled:  # while it was on its way to the loop
+            coroutine.close()
+            return Stopped()
         try:
             async with asyncio.timeout(micros / 1_000_000 if micros else None) as limit:
                 value = await coroutine

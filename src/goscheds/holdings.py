@@ -45,15 +45,19 @@ class Holdings:
 
     def claim(self, queue: str, limit: int, timeout: float) -> list[Run]:
         """Claim jobs, ready to be run. Raises StoreError; whether something was claimed is then looked up later."""
+        return self._admit(lambda: self.store.claim(queue, self.worker, limit, timeout))
+
+    def recover(self, limit: int) -> list[Run]:
+        """Claim orphans, to be judged. Raises StoreError; whether something was claimed is then looked up later."""
+        return self._admit(lambda: self.store.recover(self.worker, limit))
+
+    def _admit(self, call: Callable[[], Sequence[Claim]]) -> list[Run]:
+        """Enter claims, but for those that were given back while their answer was on its way."""
         try:
-            claims = self.store.claim(queue, self.worker, limit, timeout)
+            claims = call()
         except StoreError:
             self.suspect()
             raise
-        return self.admit(claims)
-
-    def admit(self, claims: Sequence[Claim]) -> list[Run]:
-        """Enter claims, but for those that were given back while their answer was on its way."""
         runs = [self._execution.prepare(claim) for claim in claims]
         with self._lock:
             if self._disowned:
