@@ -133,7 +133,7 @@ class Execution:
             if inspect.iscoroutine(value):
                 return self._loop.run(self._await(value, run))
         except JobCancelled as error:
-            return Stopped() if run.context.cancelled else Raised(error)
+            return _stopped(run, error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its own failure
             return Raised(error)
         return self._returned(value)
@@ -154,10 +154,8 @@ class Execution:
         try:
             async with asyncio.timeout(micros / 1_000_000 if micros else None) as limit:
                 value = await coroutine
-        except asyncio.CancelledError as error:
-            return Stopped() if run.context.cancelled else Raised(error)
-        except JobCancelled as error:
-            return Stopped() if run.context.cancelled else Raised(error)
+        except (asyncio.CancelledError, JobCancelled) as error:
+            return _stopped(run, error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its own failure
             return TimedOut() if limit.expired() else Raised(error)
         return self._returned(value)
@@ -190,6 +188,11 @@ class Execution:
             f" in {outcome.delay / 1e6:.3g} s" if outcome.delay else "",
             exc_info=error if outcome.verb is Verb.DEAD else None,
         )
+
+
+def _stopped(run: Run, error: BaseException) -> End:
+    """A handler that stopped was told to, or did it of its own."""
+    return Stopped() if run.context.cancelled else Raised(error)
 
 
 def crashed(claim: Claim) -> End:
