@@ -1,0 +1,83 @@
+"""The driver's side: clients from URLs, and its errors in our words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis.exceptions as driver
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from goscheds.errors import ConfigError, StoreError, StoreUnavailable
+from goscheds.url import redact
+
+log = logging.getLogger("goscheds")
+
+BLOCK = 2.0
+"""Seconds of one BLMOVE: what an interrupt costs at most that comes just before it."""
+
+SETTINGS = {
+    "protocol": 2,
+    # By default the driver sends a command again when its answer was lost, and a push would land twice (measured).
+    "retry": Retry(NoBackoff(), 0),
+    "socket_timeout": 15.0,  # longer than any block, and than a script of 100,000 jobs
+    "socket_connect_timeout": 5.0,
+    "socket_keepalive": True,
+    "health_check_interval": 30,
+    "max_connections": 10_000,  # a thread has its own; the server's limit is 10,000 as well
+}
+
+PASSING = ("BUSY", "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "UNBLOCKED")
+"""How answers begin that the same server, or the one that takes over, will not give a little later."""
+
+
+def make_client(url: str) -> Redis:
+    """A client whose connections are made when they are needed. Raises ConfigError."""
+    scheme, _, rest = url.partition("://")
+    try:
+        return Redis.from_url(f"{'redis' if scheme == 'valkey' else scheme}://{rest}", **SETTINGS)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{redact(url)!r} is not a URL that Redis can be reached by ({error}). "
+            "Examples: redis://localhost:6379/0, rediss://user:password@host:6380/0, unix:///run/redis.sock?db=0."
+        ) from error
+
+
+@contextmanager
+def driver_errors(client: Redis, shown: str) -> Iterator[None]:
+    """The driver's errors as StoreUnavailable or StoreError, with their cause (F1)."""
+    try:
+        yield
+    except (driver.AuthenticationError, driver.AuthorizationError) as error:
+        raise StoreError(
+            f"{shown} refused the credentials ({error}). Check the user and password in the URL."
+        ) from error
+    except (driver.ConnectionError, driver.TimeoutError, OSError) as error:
+        client.connection_pool.disconnect(inuse_connections=False)  # the others are as stale
+        raise StoreUnavailable(
+            f"{shown} did not answer ({error}). Check that the server runs and can be reached from here."
+        ) from error
+    except driver.RedisError as error:
+        if str(error).startswith(PASSING) or isinstance(error, driver.ReadOnlyError | driver.ClusterDownError):
+            raise StoreUnavailable(f"{shown} can't serve this now ({error}). It may be called again.") from error
+        raise StoreError(f"{shown} answered with an error: {error}") from error
+
+
+def check_server(client: Redis, shown: str) -> None:
+    """Raise StoreError for a server that is too old; warn of one that may throw jobs away."""
+    version = str(client.info("server")["redis_version"])
+    if tuple(int(part) for part in version.split(".")[:2]) < (6, 2):
+        raise StoreError(f"{shown} is Redis {version}; goscheds needs 6.2 or later (BLMOVE, LPOP with a count).")
+    try:
+        policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
+    except driver.ResponseError:
+        return  # hosted servers often forbid CONFIG
+    if policy != "noeviction":
+        log.warning(
+            "%s has maxmemory-policy %s: when memory is short it deletes keys, and jobs with them. Set noeviction.",
+            shown,
+            policy,
+        )

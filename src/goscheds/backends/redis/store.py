@@ -1,0 +1,172 @@
+"""Jobs in Redis: every verb is one script, and waiting is done by the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from goscheds.backends.redis.client import check_server, driver_errors, make_client
+from goscheds.backends.redis.codec import from_moves, from_outcomes, from_records, to_claim
+from goscheds.backends.redis.finding import find
+from goscheds.backends.redis.scripts import Scripts
+from goscheds.backends.redis.waiting import Wait, Waiting
+from goscheds.errors import SchemaTooNew
+from goscheds.record import LIVE, Claim, Counts, Heartbeat, Move, Outcome, Page, Query, Record, State, WorkerInfo
+from goscheds.store import DUTY_LEASE, MAX_BLOCK, Capability
+from goscheds.url import flag, redact, split_options
+
+SCHEMA = 1
+POLL = 0.2
+"""Seconds between looks where nothing can wake: ``wakeups=off``, a paused queue, a worker without a lease."""
+RENEW = DUTY_LEASE * 0.75
+"""Seconds after which the holder of the duties renews them while it waits."""
+REMEMBER = 600.0 + MAX_BLOCK
+"""Seconds for which a lapsed worker's list is looked into: a BLMOVE of a stopped process may still fill it."""
+BATCH = 1000
+"""Jobs that one script deletes."""
+
+
+class RedisStore:
+    """A namespace of jobs in a Redis or Valkey server."""
+
+    capabilities = frozenset({Capability.PROCESSES, Capability.DURABLE, Capability.POLLING})
+
+    def __init__(self, url: str, namespace: str) -> None:
+        rest, options = split_options(url, {"wakeups": "on"})
+        self._wakeups = flag(options, "wakeups")
+        self._shown = redact(url)
+        self._tag = f"{{{namespace}}}"
+        self._client = make_client(rest)
+        self._run_script = Scripts(self._client, self._tag).run
+        self._waiting = Waiting(self._client, f"{self._tag}:due")
+
+    def __repr__(self) -> str:
+        return f"RedisStore({self._shown!r}, {self._tag[1:-1]!r})"
+
+    @contextmanager
+    def _server(self) -> Iterator[None]:
+        try:
+            with driver_errors(self._client, self._shown):
+                yield
+        finally:
+            if self._waiting.closed:  # while this call was still waiting
+                self._client.connection_pool.disconnect(inuse_connections=False)
+
+    def _run(self, script: str, *args: str | bytes | float) -> Any:
+        with self._server():
+            return self._run_script(script, *args)
+
+    def open(self) -> None:
+        with self._server():
+            check_server(self._client, self._shown)
+            self._client.set(f"{self._tag}:schema", SCHEMA, nx=True)
+            schema = int(self._client.get(f"{self._tag}:schema") or SCHEMA)
+        if schema > SCHEMA:
+            raise SchemaTooNew(
+                f"{self!r} was written by a later goscheds (format {schema}; this one knows {SCHEMA}). "
+                "Install that version here."
+            )
+        self._waiting.closed = False
+
+    def close(self) -> None:
+        self._waiting.close()
+        self._client.connection_pool.disconnect(inuse_connections=False)
+
+    def interrupt(self, worker: str) -> None:
+        """From now on nothing waits for this worker."""
+        self._waiting.interrupt(worker)
+
+    def erase(self) -> None:
+        """Delete every key of the namespace."""
+        with self._server():
+            keys: list[bytes] = []
+            for key in self._client.scan_iter(f"{self._tag}:*", count=BATCH):  # a namespace holds no wildcard
+                keys.append(key)
+                if len(keys) == BATCH:
+                    self._client.unlink(*keys)
+                    keys.clear()
+            if keys:
+                self._client.unlink(*keys)
+
+    def now(self) -> int:
+        with self._server():
+            seconds, micros = self._client.time()
+        return int(seconds) * 1_000_000 + int(micros)
+
+    def push(self, jobs: Sequence[Record]) -> list[str]:
+        return [id.decode() for id in self._run("push", from_records(jobs))]
+
+    def claim(self, queue: str, worker: str, limit: int, timeout: float) -> list[Claim]:
+        wait, ticket = Wait(self._waiting, worker, timeout), b""
+        while True:
+            advice, rows = self._run("claim", queue, worker, limit, ticket)
+            if rows or (wait.left <= 0 and advice != b"again"):
+                return [to_claim(row) for row in rows]
+            ticket = b""
+            if advice == b"block" and self._wakeups:
+                with self._server():
+                    ticket = self._waiting.take(wait, f"{self._tag}:queue:0:{queue}", f"{self._tag}:active:{worker}")
+                if not ticket:
+                    return []
+            elif advice != b"again":
+                self._waiting.rest(wait, POLL)
+
+    def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
+        return [id.decode() for id in self._run("settle", worker, from_outcomes(outcomes))]
+
+    def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
+        lapsed, cancel = self._run("heartbeat", worker, int(lease * 1_000_000), info)
+        return Heartbeat(bool(lapsed), tuple(id.decode() for id in cancel))
+
+    def recover(self, worker: str, limit: int) -> list[Claim]:
+        return [to_claim(row) for row in self._run("recover", worker, limit, int(REMEMBER * 1_000_000))]
+
+    def held(self, worker: str) -> list[Claim]:
+        return [to_claim(row) for row in self._run("held", worker)]
+
+    def promote(self, worker: str, limit: int, timeout: float) -> int | None:
+        wait = Wait(self._waiting, worker, timeout)
+        with self._server(), self._waiting.bell(self._wakeups) as bell:
+            while True:
+                promoted, micros = self._run_script("promote", worker, limit, int(DUTY_LEASE * 1000))
+                if promoted > 0 or wait.left <= 0:
+                    return None if promoted < 0 else int(promoted)
+                seconds = min(RENEW if self._wakeups else POLL, micros / 1_000_000 if micros >= 0 else RENEW)
+                if bell and promoted == 0:
+                    self._waiting.listen(bell, wait, seconds)
+                else:
+                    self._waiting.rest(wait, seconds)
+
+    def find(self, query: Query) -> Page:
+        return find(self._run, query)
+
+    def counts(self) -> Counts:
+        pairs, paused = self._run("counts")
+        jobs = {}
+        for field, number in zip(pairs[::2], pairs[1::2], strict=True):
+            state, _, queue = field.decode().partition(":")
+            jobs[queue, State(state)] = int(number)
+        return Counts(jobs, frozenset(queue.decode() for queue in paused))
+
+    def move(self, moves: Sequence[Move]) -> list[State | None]:
+        return [State(state.decode()) if state else None for state in self._run("move", from_moves(moves))]
+
+    def purge(self, state: State, before: int, limit: int, queue: str = "") -> int:
+        if state in LIVE:
+            return 0
+        purged = over = 0
+        while purged < limit:
+            deleted, passed = self._run("purge", state, before, min(BATCH, limit - purged), queue, over)
+            purged, over = purged + deleted, over + passed
+            if not deleted and not passed:
+                break
+        return purged
+
+    def pause(self, queue: str, paused: bool) -> None:
+        self._run("pause", queue, int(paused))
+
+    def workers(self) -> list[WorkerInfo]:
+        return [
+            WorkerInfo(id.decode(), int(expires_at), info, held) for id, expires_at, info, held in self._run("workers")
+        ]
