@@ -154,6 +154,24 @@ def gather(store: Store, worker: str, queue: str = "default", batch: int = 100) 
     return claims
 
 
+def recover_all(store: Store, worker: str, count: int, limit: int = 100) -> list[Claim]:
+    """Recover until there are as many orphans as there should be."""
+    claims: list[Claim] = []
+
+    def enough() -> bool:
+        claims.extend(store.recover(worker, limit))
+        return len(claims) >= count
+
+    eventually(enough)
+    assert len(claims) == count
+    return claims
+
+
+def salvage(store: Store, worker: str) -> list[Claim]:
+    """What a worker gets, one way or the other, of jobs that must not be lost."""
+    return eventually(lambda: store.recover(worker, 10) or store.claim("default", worker, 1, 0.2))
+
+
 def answers(store: Store) -> bool:
     """Whether a store that was gone answers again."""
     try:

@@ -69,12 +69,12 @@ def hold(store: Store, worker: str, lease: float) -> None:
     say(_finish(store, worker, claims))
 
 
-def wait(store: Store, worker: str, lease: float) -> None:
+def wait(store: Store, worker: str, lease: float, timeout: float = 4.0) -> None:
     """Block in a claim, and settle what it gives."""
     store.open()
     store.heartbeat(worker, lease, b"")
     say("waiting")
-    claims = store.claim("default", worker, 1, 20.0)
+    claims = store.claim("default", worker, 1, timeout)
     say({"claimed": ids(claims), "accepted": _finish(store, worker, claims)})
 
 
