@@ -31,6 +31,10 @@ WAIST: Mapping[str, set[str]] = {
 BOUNDARY = {*WAIST, "plugins", "backends"}
 """What a store may know of goscheds: the values and the protocol, and nothing of the core's reasons."""
 
+MODEL = "goscheds.backends.memory"
+COMPARING = {"contract", "testing"}
+"""Rooms that may import the memory store, which is the model that the others are compared with."""
+
 LEFTOVERS = re.compile(r"\b(?:TOD[O]|FIXM[E]|XX[X])\b")
 REGISTRIES = re.compile(r"\b(?:pypi|pythonhosted|npmjs|crates|rubygems|jsdelivr|unpkg)\.(?:org|io|com|net)\b")
 MACHINE_PATHS = re.compile(r"(?<![\w.~}])/(?:root|home|Users|work|workspace|opt|mnt)/")
@@ -104,7 +108,10 @@ def showing(module: Module) -> Iterator[str]:
 
 
 def layers(module: Module) -> Iterator[str]:
-    rooms = {_room(name) for name in module.imports() if name.startswith("goscheds.")} - {module.room}
+    names = {name for name in module.imports() if name.startswith("goscheds.")}
+    if module.room in COMPARING:
+        names = {name for name in names if not name.startswith(MODEL)}
+    rooms = {_room(name) for name in names} - {module.room}
     if module.room in WAIST:
         allowed = WAIST[module.room]
     elif module.room == "backends":
