@@ -1,8 +1,11 @@
 """The law on Redis, and on Valkey."""
 
-import pytest
+from collections.abc import Callable
 
-from goscheds.contract import Contract
+import pytest
+from servers import Server
+
+from goscheds.contract import Contract, Outage
 
 
 class TestRedis(Contract):
@@ -15,3 +18,27 @@ class TestValkey(Contract):
     @pytest.fixture
     def store_url(self, valkey_url: str) -> str:
         return valkey_url
+
+
+class TestRedisOutage(Outage):
+    @pytest.fixture
+    def server(self, private_redis: Callable[..., Server]) -> Server:
+        return private_redis(aof="always")
+
+    @pytest.fixture
+    def store_url(self, server: Server) -> str:
+        return server.url
+
+    @pytest.fixture
+    def restart(self, server: Server) -> Callable[[], None]:
+        def restart() -> None:
+            server.kill()
+            server.start()
+
+        return restart
+
+
+class TestValkeyOutage(TestRedisOutage):
+    @pytest.fixture
+    def server(self, private_valkey: Callable[..., Server]) -> Server:
+        return private_valkey(aof="always")

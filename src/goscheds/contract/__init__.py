@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from goscheds.contract.lease import Lease
     from goscheds.contract.look import Look
     from goscheds.contract.model import Model
+    from goscheds.contract.outage import Outage
     from goscheds.contract.push import Push
     from goscheds.contract.settle import Settle
     from goscheds.contract.time import Time
@@ -38,6 +39,7 @@ __all__ = [
     "Lease",
     "Look",
     "Model",
+    "Outage",
     "Push",
     "Settle",
     "Time",

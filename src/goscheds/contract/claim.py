@@ -160,6 +160,8 @@ class Claim(Case):
         other.move([Move.cancel("by hand")])
         doors: dict[str, Callable[[], object]] = {
             "pushed": lambda: other.push([job("pushed")]),
+            "urgent": lambda: other.push([job("urgent", priority=100)]),
+            "humble": lambda: other.push([job("humble", priority=-100)]),
             "retried": lambda: other.settle(hands, [Outcome.retry(one)]),
             "released": lambda: other.settle(hands, [Outcome.released(two)]),
             "by hand": lambda: other.move([Move.retry("by hand")]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -10,7 +9,6 @@ from msgspec.structs import replace
 
 from goscheds.contract.bench import (
     HOUR,
-    answers,
     eventually,
     gather,
     hire,
@@ -25,10 +23,10 @@ from goscheds.contract.bench import (
     take_one,
     together,
 )
-from goscheds.contract.case import Case, Clients, need
+from goscheds.contract.case import Case, Clients
 from goscheds.contract.processes import Start
 from goscheds.record import Outcome, State
-from goscheds.store import Capability, Erasable, Store
+from goscheds.store import Erasable, Store
 
 AWKWARD = (
     "two words ",
@@ -63,19 +61,6 @@ class Push(Case):
         actor.kill()
         found = {one.record.id for one in rows(store, limit=1000)}
         assert found >= {id for number in batches for id in ids(jobs(50, f"batch{number:04}"))}
-
-    @pytest.mark.slow
-    def test_p1_pushed_jobs_survive_a_restart_of_the_store(self, store: Store, restart: Callable[[], None]) -> None:
-        need(store, Capability.DURABLE)
-        ready, scheduled, held = jobs(20), jobs(20, delay=HOUR), jobs(20, queue="held")
-        store.push([*ready, *scheduled])
-        worker, claims = take(store, *held)
-        restart()
-        eventually(lambda: answers(store))
-        states = {one.record.id: one.state for one in rows(store)}
-        expected = {State.READY: ready, State.SCHEDULED: scheduled, State.ACTIVE: held}
-        assert states == {id: state for state, pushed in expected.items() for id in ids(pushed)}
-        assert store.settle(worker, [Outcome.done(claim) for claim in claims]) == ids(held)
 
     def test_p2_a_batch_lands_whole_or_not_at_all(self, store: Store) -> None:
         batch = [*jobs(300), *jobs(300, delay=HOUR), *jobs(300, queue="other")]
