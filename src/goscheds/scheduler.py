@@ -61,6 +61,8 @@ class Scheduler(Operations):
         self.keep = Keep(duration_micros(keep_done, "keep_done"), duration_micros(keep_dead, "keep_dead"))
         self.max_payload = max_payload
         self.handlers = Registry()
+        self.tasks: dict[str, Task[..., Any]] = {}
+        """The decorated handlers by name; pushing through one gives a job the handler's own queue, priority and so on."""
         self._connect: Callable[[], Store] = lambda: open_store(url, namespace)
         self._store: Store = self._connect()
         self._opened_in = 0  # the process that opened it
@@ -122,6 +124,7 @@ class Scheduler(Operations):
         template = Job(name or getattr(function, "__name__", ""), retry=retry or Retry(), **options)
         task = Task(self, function, template)
         self.handlers.add(task.binding, template.queue)
+        self.tasks[task.name] = task
         return task
 
     def push(self, job: Job) -> str:
