@@ -62,7 +62,7 @@ class Scheduler(Operations):
         self.max_payload = max_payload
         self.handlers = Registry()
         self.tasks: dict[str, Task[..., Any]] = {}
-        """The decorated handlers by name; pushing through one gives a job the handler's own queue, priority and so on."""
+        """The decorated handlers by name; a job made by one has the handler's own queue, priority and so on."""
         self._connect: Callable[[], Store] = lambda: open_store(url, namespace)
         self._store: Store = self._connect()
         self._opened_in = 0  # the process that opened it
