@@ -16,8 +16,7 @@ from goscheds.url import redact
 
 log = logging.getLogger("goscheds")
 
-BLOCK = 2.0
-"""Seconds of one BLMOVE: what an interrupt costs at most that comes just before it."""
+BLOCK = 2.0  # seconds of one BLMOVE: what an interrupt costs at most that comes just before it
 
 SETTINGS = {
     "protocol": 2,
@@ -30,8 +29,8 @@ SETTINGS = {
     "max_connections": 10_000,  # a thread has its own; the server's limit is 10,000 as well
 }
 
+# How answers begin that the same server, or the one that takes over, will not give a little later.
 PASSING = ("BUSY", "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "UNBLOCKED")
-"""How answers begin that the same server, or the one that takes over, will not give a little later."""
 
 
 def make_client(url: str) -> Redis:

@@ -10,9 +10,7 @@ from msgspec import msgpack
 from goscheds.backends.redis.codec import REMARK, Fields, to_row
 from goscheds.record import Page, Query, Row, State
 
-SCAN = 500
-"""Tickets that one script looks at."""
-
+SCAN = 500  # tickets that one script looks at
 Run = Callable[..., Any]
 Source = tuple[int, State, str, str]  # rank of the state, state, key, kind: sorted as pages go through them
 

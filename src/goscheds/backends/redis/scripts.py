@@ -7,20 +7,16 @@ from typing import Any
 
 from redis import Redis
 
-NAMES = (
-    "claim", "counts", "heartbeat", "held", "move", "page", "pause", "promote", "purge", "push", "recover", "rows",
-    "settle", "structures", "workers",
-)  # fmt: skip
-
 
 class Scripts:
     """The scripts on one namespace. They are sent by digest, and whole when the server has forgotten them."""
 
     def __init__(self, client: Redis, tag: str) -> None:
         self._tag = tag
-        texts = {name: (files(__package__) / "lua" / f"{name}.lua").read_text() for name in ("prelude", *NAMES)}
-        self._scripts = {name: client.register_script(texts["prelude"] + texts[name]) for name in NAMES}
+        texts = {file.name: file.read_text() for file in (files(__package__) / "lua").iterdir()}
+        prelude = texts.pop("prelude.lua")
+        self._scripts = {name: client.register_script(prelude + text) for name, text in texts.items()}
 
     def run(self, name: str, *args: str | bytes | float) -> Any:  # the answer's shape stands in the script's header
         """Run a script; its answer as the driver gives it."""
-        return self._scripts[name](keys=[self._tag], args=args)
+        return self._scripts[f"{name}.lua"](keys=[self._tag], args=args)

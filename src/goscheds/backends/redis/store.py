@@ -17,14 +17,10 @@ from goscheds.store import DUTY_LEASE, MAX_BLOCK, Capability
 from goscheds.url import flag, redact, split_options
 
 SCHEMA = 1
-POLL = 0.2
-"""Seconds between looks where nothing can wake: ``wakeups=off``, a paused queue, a worker without a lease."""
-RENEW = DUTY_LEASE * 0.75
-"""Seconds after which the holder of the duties renews them while it waits."""
-REMEMBER = 600.0 + MAX_BLOCK
-"""Seconds for which a lapsed worker's list is looked into: a BLMOVE of a stopped process may still fill it."""
-BATCH = 1000
-"""Jobs that one script deletes."""
+POLL = 0.2  # seconds between looks where nothing can wake: `wakeups=off`, a paused queue, a worker without a lease
+RENEW = DUTY_LEASE * 0.75  # seconds after which the holder of the duties renews them while it waits
+REMEMBER = 600.0 + MAX_BLOCK  # seconds a lapsed worker's list is looked into: a stopped one's BLMOVE may still fill it
+BATCH = 1000  # what one command looks at or deletes
 
 
 class RedisStore:
@@ -80,14 +76,11 @@ class RedisStore:
     def erase(self) -> None:
         """Delete every key of the namespace."""
         with self._server():
-            keys: list[bytes] = []
-            for key in self._client.scan_iter(f"{self._tag}:*", count=BATCH):  # a namespace holds no wildcard
-                keys.append(key)
-                if len(keys) == BATCH:
+            cursor = -1
+            while cursor:
+                cursor, keys = self._client.scan(max(cursor, 0), f"{self._tag}:*", BATCH)  # a namespace has no wildcard
+                if keys:
                     self._client.unlink(*keys)
-                    keys.clear()
-            if keys:
-                self._client.unlink(*keys)
 
     def now(self) -> int:
         with self._server():
@@ -133,10 +126,7 @@ class RedisStore:
                 if promoted > 0 or wait.left <= 0:
                     return None if promoted < 0 else int(promoted)
                 seconds = min(RENEW if self._wakeups else POLL, micros / 1_000_000 if micros >= 0 else RENEW)
-                if bell and promoted == 0:
-                    self._waiting.listen(bell, wait, seconds)
-                else:
-                    self._waiting.rest(wait, seconds)
+                self._waiting.rest(wait, seconds, bell if promoted == 0 else None)
 
     def find(self, query: Query) -> Page:
         return find(self._run, query)

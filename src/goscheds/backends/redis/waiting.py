@@ -78,15 +78,14 @@ class Waiting:
                 del self._blocked[id]
         return b""
 
-    def rest(self, wait: Wait, seconds: float) -> None:
-        """Wait for nothing but the time."""
-        with self._changed:
-            self._changed.wait_for(lambda: wait.left <= 0, max(0.0, min(wait.left, seconds)))
-
-    def listen(self, bell: PubSub, wait: Wait, seconds: float) -> None:
-        """Wait for the time, or for an earlier job."""
-        if (left := min(wait.left, seconds)) > 0:
-            bell.get_message(timeout=left)
+    def rest(self, wait: Wait, seconds: float, bell: PubSub | None = None) -> None:
+        """Wait for the time, and for a bell if there is one."""
+        seconds = max(0.0, min(wait.left, seconds))
+        if bell:
+            bell.get_message(timeout=seconds)
+        else:
+            with self._changed:
+                self._changed.wait_for(lambda: wait.left <= 0, seconds)
 
     @contextmanager
     def bell(self, wakeups: bool) -> Iterator[PubSub | None]:

@@ -1,6 +1,7 @@
 -- Every claim of a worker; a claim that stopped between BLMOVE and its script is finished, or given back where the
 -- worker may not have it. ARGV: worker. Reply: rows.
 local worker, rows, refused = ARGV[1], {}, {}
+go_on_when_full()
 local good = alive(worker)
 for _, ticket in ipairs(call('LRANGE', active_key(worker), 0, -1)) do
   local job = holder_of(ticket, FIELDS)

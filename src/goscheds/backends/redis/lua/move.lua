@@ -38,6 +38,7 @@ local function retry(id, job, move)
 end
 
 local VERBS = {cancel = cancel, reschedule = reschedule, retry = retry}
+go_on_when_full()
 for i, move in ipairs(moves) do
   local job = load(move.id, STANDING)
   states[i] = job and VERBS[move.verb](move.id, job, move) or ''

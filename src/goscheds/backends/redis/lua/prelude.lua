@@ -34,6 +34,10 @@ local function many(command, key, values)
   end
 end
 
+-- A server that is full refuses a script whose first write may need memory, and lets one go on whose first write needs
+-- none. Pushes are refused; workers go on, and make room.
+local function go_on_when_full() call('HDEL', PREFIX .. 'counts', '') end
+
 local function alive(worker)
   return tonumber(call('ZSCORE', PREFIX .. 'workers', worker) or 0) > now
 end
@@ -54,8 +58,8 @@ local function holder_of(ticket, fields)
   return job and job[PLACE] == place_of(ticket) and job
 end
 
--- What a script adds is gathered, and written by `flush` in few commands.
-local tally, lines, agenda, settled, deadlines = {}, {}, {}, {}, {}
+-- What a script changes in shared structures is gathered, and written by `flush` in few commands.
+local tally, lines, agenda, settled, deadlines, freed = {}, {}, {}, {}, {}, {}
 
 local function count(state, queue, change)
   local field = state .. ':' .. queue
@@ -139,7 +143,7 @@ local function leave(id, job)
   count(state, job[QUEUE], -1)
   if state == 'active' then
     call('LREM', active_key(job[WORKER]), 1, ticket)
-    if job[TIMEOUT] ~= '0' then call('ZREM', PREFIX .. 'deadlines', ticket) end
+    if job[TIMEOUT] ~= '0' then freed[#freed + 1] = ticket end
     if job[CANCELLING] == '1' then call('SREM', cancelling_key(job[WORKER]), id) end
   elseif state ~= 'ready' then
     call('ZREM', PREFIX .. state, ticket)
@@ -197,6 +201,7 @@ local function flush()
     if tonumber(line.level) ~= 0 then ring(line.queue) end
   end
   flush_agenda()
+  many('ZREM', PREFIX .. 'deadlines', freed)
   many('ZADD', PREFIX .. 'deadlines', deadlines)
   for state, index in pairs(settled) do many('ZADD', PREFIX .. state, index) end
   for field, change in pairs(tally) do
@@ -204,5 +209,5 @@ local function flush()
       call('HDEL', PREFIX .. 'counts', field)
     end
   end
-  tally, lines, agenda, settled, deadlines = {}, {}, {}, {}, {}
+  tally, lines, agenda, settled, deadlines, freed = {}, {}, {}, {}, {}, {}
 end

@@ -5,6 +5,7 @@ local worker, limit, lease = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local duty, scheduled = PREFIX .. 'duty', PREFIX .. 'scheduled'
 local leader = call('GET', duty)
 if leader and leader ~= worker then return {-1, call('PTTL', duty) * 1000} end
+go_on_when_full()
 call('SET', duty, worker, 'PX', lease)
 
 local promoted = 0
