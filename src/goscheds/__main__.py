@@ -1,0 +1,5 @@
+"""``python -m goscheds``: the command line."""
+
+from goscheds.cli import main
+
+main(prog_name="goscheds")
