@@ -1,0 +1,1 @@
+"""Jobs in SQL databases: one set of verbs, and one small module for each dialect."""

@@ -1,0 +1,192 @@
+-- Statements that SQLite (3.35 and later) and Postgres (13 and later) both understand. A dialect's own file stands beside
+-- this one, and wins where both know a name.
+--
+-- Parameters are written :name; :ns is the namespace's number. In braces stands what the dialect fills in:
+--   {now} its clock, microseconds; {place} the next place in line; {lock} how a claim skips rows that others hold;
+--   {blank} no bytes; {record}, {claim}, {row} the columns of those values, in the order of goscheds.backends.sql.rows.
+-- States are numbers: 0 scheduled, 1 ready, 2 active, 3 done, 4 dead, 5 cancelled. Literal, because a partial index
+-- serves only a statement that says the index's own condition.
+
+-- name: now
+SELECT {now}
+
+-- name: claim
+WITH clock AS MATERIALIZED (SELECT {now} AS moment),
+chosen AS MATERIALIZED (
+    SELECT id AS picked FROM goscheds_jobs
+    WHERE ns = :ns AND state = 1 AND queue = :queue
+      AND EXISTS (SELECT 1 FROM goscheds_workers
+                  WHERE ns = :ns AND id = :worker AND expires_at > (SELECT moment FROM clock))
+      AND NOT EXISTS (SELECT 1 FROM goscheds_paused WHERE ns = :ns AND queue = :queue)
+    ORDER BY priority DESC, seq LIMIT :limit {lock}
+)
+UPDATE goscheds_jobs SET
+    state = 2, fence = fence + 1, worker = :worker, changed_at = moment,
+    deadline = CASE WHEN timeout > 0 THEN moment + timeout ELSE 0 END
+FROM chosen, clock WHERE ns = :ns AND id = picked
+RETURNING {claim}
+
+-- name: held
+SELECT {claim} FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = :worker
+
+-- name: alive
+SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = :worker AND expires_at > {now}
+
+-- name: beat
+INSERT INTO goscheds_workers (ns, id, expires_at, info) VALUES (:ns, :worker, {now} + :lease, :info)
+ON CONFLICT (ns, id) DO UPDATE SET expires_at = excluded.expires_at, info = excluded.info
+
+-- name: cancelling
+SELECT id FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND cancelling = 1 AND worker = :worker
+
+-- name: workers
+SELECT * FROM (
+    SELECT w.id, w.expires_at, w.info,
+        (SELECT count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = w.id) AS held
+    FROM goscheds_workers AS w WHERE w.ns = :ns
+) AS known
+WHERE expires_at > {now} OR held > 0
+
+-- name: overdue
+WITH clock AS MATERIALIZED (SELECT {now} AS moment),
+chosen AS MATERIALIZED (
+    SELECT id AS picked FROM goscheds_jobs
+    WHERE ns = :ns AND state = 2 AND deadline > 0 AND deadline <= (SELECT moment FROM clock)
+    ORDER BY deadline LIMIT :limit {lock}
+)
+UPDATE goscheds_jobs SET fence = fence + 1, worker = :worker, changed_at = moment, deadline = 0
+FROM chosen, clock WHERE ns = :ns AND id = picked
+RETURNING {claim}
+
+-- name: lapsed
+-- Who holds jobs without a good lease. One look into the index for each holder, however many jobs it holds; and not
+-- from goscheds_workers, so that a job is found even if its worker's row is gone.
+WITH RECURSIVE holder (worker) AS (
+    SELECT min(worker) FROM goscheds_jobs WHERE ns = :ns AND state = 2
+    UNION ALL
+    SELECT (SELECT min(j.worker) FROM goscheds_jobs AS j WHERE j.ns = :ns AND j.state = 2 AND j.worker > holder.worker)
+    FROM holder WHERE worker IS NOT NULL
+)
+SELECT worker FROM holder
+WHERE worker IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = worker AND expires_at > {now})
+
+-- name: orphans
+WITH clock AS MATERIALIZED (SELECT {now} AS moment),
+chosen AS MATERIALIZED (
+    SELECT id AS picked FROM goscheds_jobs
+    WHERE ns = :ns AND state = 2 AND worker = :holder
+      AND NOT EXISTS (SELECT 1 FROM goscheds_workers
+                      WHERE ns = :ns AND id = :holder AND expires_at > (SELECT moment FROM clock))
+    LIMIT :limit {lock}
+)
+UPDATE goscheds_jobs SET fence = fence + 1, worker = :worker, changed_at = moment, deadline = 0
+FROM chosen, clock WHERE ns = :ns AND id = picked
+RETURNING {claim}
+
+-- name: bury
+DELETE FROM goscheds_workers
+WHERE ns = :ns AND expires_at <= {now}
+  AND NOT EXISTS (SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = goscheds_workers.id)
+
+-- name: lead
+UPDATE goscheds_namespaces SET duty = :worker, duty_until = {now} + :lease
+WHERE ns = :ns AND (duty IN ('', :worker) OR duty_until <= {now})
+RETURNING 1
+
+-- name: resign
+UPDATE goscheds_namespaces SET duty = '', duty_until = 0 WHERE ns = :ns AND duty = :worker
+
+-- name: outlook
+SELECT duty, duty_until, (SELECT min(execute_at) FROM goscheds_jobs WHERE ns = :ns AND state = 0), {now}
+FROM goscheds_namespaces WHERE ns = :ns
+
+-- name: find
+SELECT {row} FROM goscheds_jobs
+WHERE ns = :ns AND id > :after AND (:queue = '' OR queue = :queue) AND (:name = '' OR name = :name) AND {where}
+ORDER BY id LIMIT :limit
+
+-- name: counts
+-- The odd conditions (execute_at >= 0) are what leads SQLite to the index of the live state.
+SELECT queue, 0, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 0 AND execute_at >= 0 GROUP BY queue
+UNION ALL
+SELECT queue, 1, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue >= '' GROUP BY queue
+UNION ALL
+SELECT queue, 2, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker >= '' GROUP BY queue
+UNION ALL
+SELECT queue, state, count(*) FROM goscheds_jobs WHERE ns = :ns AND state >= 3 GROUP BY queue, state
+
+-- name: paused
+SELECT queue FROM goscheds_paused WHERE ns = :ns
+
+-- name: pause
+INSERT INTO goscheds_paused (ns, queue) VALUES (:ns, :queue) ON CONFLICT (ns, queue) DO NOTHING
+
+-- name: resume
+DELETE FROM goscheds_paused WHERE ns = :ns AND queue = :queue
+
+-- name: state
+SELECT state, queue FROM goscheds_jobs WHERE ns = :ns AND id = :id
+
+-- name: cancel
+UPDATE goscheds_jobs SET
+    cancelling = CASE WHEN state = 2 THEN 1 ELSE 0 END,
+    changed_at = CASE WHEN state = 2 THEN changed_at ELSE {now} END,
+    state = CASE WHEN state = 2 THEN 2 ELSE 5 END
+WHERE ns = :ns AND id = :id AND state < 3
+RETURNING state, queue
+
+-- name: reschedule
+WITH clock AS MATERIALIZED (SELECT {now} AS moment),
+aim AS MATERIALIZED (
+    SELECT moment, CASE WHEN :execute_at = 0 THEN moment ELSE :execute_at END + :delay AS due FROM clock
+)
+UPDATE goscheds_jobs SET
+    state = CASE WHEN due <= moment THEN 1 ELSE 0 END, execute_at = due, seq = {place}, changed_at = moment
+FROM aim WHERE ns = :ns AND id = :id AND state < 2
+RETURNING state, queue
+
+-- name: retry
+WITH clock AS MATERIALIZED (SELECT {now} AS moment)
+UPDATE goscheds_jobs SET
+    state = 1, execute_at = moment, seq = {place}, changed_at = moment, result = {blank},
+    meta = CASE WHEN length(:meta) > 0 THEN :meta ELSE meta END
+FROM clock WHERE ns = :ns AND id = :id AND state NOT IN (1, 2)
+  AND NOT EXISTS (SELECT 1 FROM goscheds_jobs AS other
+                  WHERE other.ns = :ns AND other.state < 3 AND other.unique_key <> ''
+                    AND other.unique_key = goscheds_jobs.unique_key AND other.id <> :id)
+RETURNING state, queue
+
+-- name: purge
+-- The conditions stand twice: a job that was retried since it was chosen is not deleted.
+DELETE FROM goscheds_jobs
+WHERE ns = :ns AND state >= 3 AND state = :state AND changed_at < :before AND id IN (
+    SELECT id FROM goscheds_jobs
+    WHERE ns = :ns AND state >= 3 AND state = :state AND changed_at < :before AND (:queue = '' OR queue = :queue)
+    ORDER BY changed_at LIMIT :limit
+)
+RETURNING 1
+
+-- name: erase_jobs
+DELETE FROM goscheds_jobs WHERE ns = :ns
+
+-- name: erase_workers
+DELETE FROM goscheds_workers WHERE ns = :ns
+
+-- name: erase_paused
+DELETE FROM goscheds_paused WHERE ns = :ns
+
+-- name: erase_duty
+UPDATE goscheds_namespaces SET duty = '', duty_until = 0 WHERE ns = :ns
+
+-- name: schema
+SELECT max(version) FROM goscheds_schema
+
+-- name: migrated
+INSERT INTO goscheds_schema (version) VALUES (:version)
+
+-- name: namespace
+SELECT ns FROM goscheds_namespaces WHERE name = :name
+
+-- name: add_namespace
+INSERT INTO goscheds_namespaces (name) VALUES (:name) RETURNING ns

@@ -1,0 +1,53 @@
+"""How the values of the boundary stand in rows: the codes of states, the columns in order, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from goscheds.record import SETTLED, Claim, Lost, Query, Record, Row, State, Verb
+
+Values = tuple[Any, ...]
+
+STATES = (State.SCHEDULED, State.READY, State.ACTIVE, State.DONE, State.DEAD, State.CANCELLED)
+CODES = {state: code for code, state in enumerate(STATES)}
+TARGETS = {Verb.RETRY: 0, Verb.RELEASED: 1, Verb.DONE: 3, Verb.DEAD: 4, Verb.CANCELLED: 5}
+"""The state that an outcome asks for; what becomes of a retry depends on the clock."""
+
+_RECORD = "id, name, queue, payload, meta, execute_at, 0 AS delay, priority, timeout, unique_key"
+COLUMNS = {
+    "record": _RECORD,
+    "claim": f"{_RECORD}, fence, changed_at, seq",
+    "row": f"{_RECORD}, state, fence, worker, pushed_at, changed_at, result, cancelling",
+}
+
+
+def to_claims(rows: Iterable[Values], lost: Lost = Lost.NOT) -> list[Claim]:
+    """Rows of ``claim`` in the order of their line (RETURNING promises none)."""
+    ordered = sorted(rows, key=lambda row: (-row[7], row[12]))
+    return [Claim(Record(*row[:10]), row[10], row[11], lost) for row in ordered]
+
+
+def to_row(values: Values) -> Row:
+    """A row of ``row``."""
+    state, fence, worker, pushed_at, changed_at, result, cancelling = values[10:]
+    return Row(
+        Record(*values[:10]), STATES[state], fence, worker, pushed_at, changed_at, result, cancelling=bool(cancelling)
+    )
+
+
+def where(query: Query) -> str:
+    """The states and ids of a query as a condition, with the parameters of ``identify``."""
+    conditions = ["1 = 1"]
+    if query.states:
+        conditions.append(f"state IN ({', '.join(str(CODES[state]) for state in query.states)})")
+        if SETTLED.issuperset(query.states):
+            conditions.append("state >= 3")
+    if query.ids:
+        conditions.append(f"id IN ({', '.join(f':id{number}' for number in range(len(query.ids)))})")
+    return " AND ".join(conditions)
+
+
+def identify(query: Query) -> dict[str, str]:
+    """The ids of a query as parameters."""
+    return {f"id{number}": id for number, id in enumerate(query.ids)}

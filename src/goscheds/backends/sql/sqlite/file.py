@@ -1,0 +1,64 @@
+"""The file: connections to it, and what its driver's errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from goscheds.errors import StoreError, StoreUnavailable
+
+BUSY = 30.0
+"""Seconds to wait for another process's transaction; ours take milliseconds."""
+
+UNAVAILABLE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+HINTS = {
+    sqlite3.SQLITE_BUSY: "another program keeps the file locked",
+    sqlite3.SQLITE_CANTOPEN: "is there such a directory, and may this user write in it?",
+    sqlite3.SQLITE_FULL: "make room on the disk",
+    sqlite3.SQLITE_NOTADB: "the URL names another kind of file",
+    sqlite3.SQLITE_PROTOCOL: "WAL needs a file system of this machine, not one of the network",
+    sqlite3.SQLITE_READONLY: "may this user write the file and its directory?",
+}
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[None]:
+    """SQLite's errors as those of goscheds."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits tell of details
+        kind = StoreUnavailable if code in UNAVAILABLE else StoreError
+        raise kind(f"{path}: {error} ({HINTS.get(code, 'an error of SQLite')})") from error
+
+
+def connect(path: Path, synchronous: str) -> sqlite3.Connection:
+    """A connection that any thread may use, one at a time. Raises sqlite3.Error."""
+    connection = sqlite3.connect(path, BUSY, isolation_level=None, check_same_thread=False)
+    try:
+        _use_wal(connection)
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, again and again: this one statement does not wait for others by itself.
+
+    Where the file system can't do it the journal mode stays what it was, which is correct as well, and slower.
+    """
+    until = time.monotonic() + BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in UNAVAILABLE or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -1,0 +1,53 @@
+-- The schema of version 1. Moments and durations are microseconds; a state's number stands in statements/portable.sql.
+
+CREATE TABLE goscheds_schema (version INTEGER NOT NULL);
+
+CREATE TABLE goscheds_namespaces (
+    ns INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    seq INTEGER NOT NULL DEFAULT 0, -- the last place in line that was drawn
+    duty TEXT NOT NULL DEFAULT '', -- the worker that holds the duties
+    duty_until INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE goscheds_workers (
+    ns INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    info BLOB NOT NULL,
+    PRIMARY KEY (ns, id)
+) WITHOUT ROWID;
+
+CREATE TABLE goscheds_paused (ns INTEGER NOT NULL, queue TEXT NOT NULL, PRIMARY KEY (ns, queue)) WITHOUT ROWID;
+
+CREATE TABLE goscheds_jobs (
+    ns INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    queue TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    seq INTEGER NOT NULL, -- the place in line; negative before all that were never released
+    execute_at INTEGER NOT NULL,
+    timeout INTEGER NOT NULL,
+    unique_key TEXT NOT NULL,
+    fence INTEGER NOT NULL DEFAULT 0,
+    worker TEXT NOT NULL DEFAULT '',
+    deadline INTEGER NOT NULL DEFAULT 0, -- of an active job with a timeout
+    cancelling INTEGER NOT NULL DEFAULT 0,
+    pushed_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    meta BLOB NOT NULL,
+    result BLOB NOT NULL DEFAULT x'',
+    PRIMARY KEY (ns, id)
+);
+
+-- One index for each live state, in the order that its statement asks for; a settled job stays in the last one alone.
+CREATE INDEX goscheds_ready ON goscheds_jobs (ns, queue, priority DESC, seq) WHERE state = 1;
+CREATE INDEX goscheds_due ON goscheds_jobs (ns, execute_at, seq) WHERE state = 0;
+CREATE INDEX goscheds_held ON goscheds_jobs (ns, worker) WHERE state = 2;
+CREATE INDEX goscheds_deadline ON goscheds_jobs (ns, deadline) WHERE state = 2 AND deadline > 0;
+CREATE INDEX goscheds_cancelling ON goscheds_jobs (ns, worker) WHERE state = 2 AND cancelling = 1;
+CREATE UNIQUE INDEX goscheds_unique ON goscheds_jobs (ns, unique_key) WHERE state < 3 AND unique_key <> '';
+CREATE INDEX goscheds_settled ON goscheds_jobs (ns, state, changed_at, queue) WHERE state >= 3;

@@ -1,0 +1,35 @@
+"""SQL as text: the files ``portable.sql`` and each dialect's own, cut into named statements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+_COMMENT = re.compile(r"--(?! name: )[^\n]*")
+_FOLDER = Path(__file__).parent
+
+
+def load(dialect: str, tokens: Mapping[str, str], parameter: str = r":\1") -> SimpleNamespace:
+    """A dialect's statements, each an attribute; ``parameter`` is how its driver writes ``:name``."""
+    statements: dict[str, str] = {}
+    for file in ("portable.sql", f"{dialect}/statements.sql"):
+        text = _COMMENT.sub("", (_FOLDER / file).read_text(encoding="utf-8"))
+        for section in text.split("-- name: ")[1:]:
+            name, _, statement = section.partition("\n")
+            statements[name.strip()] = render(statement.strip(), tokens, parameter)
+    return SimpleNamespace(**statements)
+
+
+def render(statement: str, tokens: Mapping[str, str], parameter: str = r":\1") -> str:
+    """A statement as the dialect writes it."""
+    for token, text in tokens.items():
+        statement = statement.replace("{" + token + "}", text)
+    return re.sub(r"(?<!:):(\w+)", parameter, statement)
+
+
+def script(dialect: str, version: int) -> list[str]:
+    """The statements that lead to a version of the schema from the one before."""
+    text = (_FOLDER / dialect / f"schema_{version}.sql").read_text(encoding="utf-8")
+    return [statement.strip() for statement in _COMMENT.sub("", text).split(";") if statement.strip()]

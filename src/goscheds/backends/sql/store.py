@@ -1,0 +1,276 @@
+"""The verbs of a store in a SQL database. A dialect adds its connections, its wake-up channel, push and settle."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, Protocol, TypeVar
+
+from goscheds.backends.sql.bell import DUTIES, Bell
+from goscheds.backends.sql.pool import Pool
+from goscheds.backends.sql.rows import CODES, STATES, Values, identify, to_claims, to_row, where
+from goscheds.backends.sql.statements import render, script
+from goscheds.errors import SchemaTooNew
+from goscheds.record import (
+    SETTLED,
+    Claim,
+    Counts,
+    Heartbeat,
+    Lost,
+    Move,
+    MoveVerb,
+    Outcome,
+    Page,
+    Query,
+    Record,
+    State,
+    Verb,
+    WorkerInfo,
+)
+from goscheds.store import DUTY_LEASE, Capability
+
+VERSION = 1
+"""The schema that this code reads and writes."""
+
+SECOND = 1_000_000  # microseconds
+
+T = TypeVar("T")
+
+
+class Run(Protocol):
+    """Executes a statement and gives its rows; the namespace's number is among the parameters already."""
+
+    def __call__(self, statement: str, /, **parameters: object) -> list[Values]:
+        """Execute it."""
+
+
+class SqlStore(ABC):
+    """A namespace of jobs in a SQL database."""
+
+    capabilities = frozenset({Capability.PROCESSES, Capability.DURABLE, Capability.POLLING})
+
+    dialect: str
+    parameter: str  # how the driver writes a parameter
+    sql: SimpleNamespace
+
+    def __init__(self, namespace: str, pool: Pool[Any], bell: Bell) -> None:
+        self._namespace = namespace
+        self._ns = 0
+        self._pool = pool
+        self._bell = bell
+
+    @abstractmethod
+    def _directly(self, work: Callable[[Run], T]) -> T:
+        """Do some work, each statement of which stands for itself."""
+
+    @abstractmethod
+    def _atomically(self, work: Callable[[Run], T]) -> T:
+        """Do some work in one transaction."""
+
+    @abstractmethod
+    def _push(self, run: Run, jobs: Sequence[Record]) -> list[str]: ...
+
+    @abstractmethod
+    def _settle(self, run: Run, worker: str, outcomes: Sequence[Outcome]) -> list[str]: ...
+
+    @abstractmethod
+    def _promote_due(self, run: Run, limit: int) -> dict[str, int]:
+        """Make due jobs ready; how many in each queue."""
+
+    @abstractmethod
+    def _line_up(self, run: Run, ids: Sequence[str]) -> range:
+        """Before jobs change one by one: lock them in one order for all, and draw a place in line for each."""
+
+    @abstractmethod
+    def _announce(self, run: Run, topics: set[str]) -> None:
+        """Ring the bells of other processes when the transaction is committed."""
+
+    def open(self) -> None:
+        self._pool.open()
+        self._bell.open()
+        try:
+            self._ns = self._atomically(self._upgrade)
+        except BaseException:
+            self.close()
+            raise
+
+    def _upgrade(self, run: Run) -> int:
+        """Bring the schema up to date, alone in the store; the number of the namespace."""
+        found = run(self.sql.schema)[0][0] if run(self.sql.installed) else 0
+        if found > VERSION:
+            raise SchemaTooNew(
+                f"The {self.dialect} store has schema version {found}, written by a later goscheds; this one knows "
+                f"version {VERSION}. Nothing was changed. Upgrade goscheds here."
+            )
+        for version in range(found + 1, VERSION + 1):
+            for statement in script(self.dialect, version):
+                run(statement)
+            run(self.sql.migrated, version=version)
+        known = run(self.sql.namespace, name=self._namespace) or run(self.sql.add_namespace, name=self._namespace)
+        return int(known[0][0])
+
+    def close(self) -> None:
+        self._bell.close()
+        self._pool.close()
+
+    def interrupt(self, worker: str) -> None:
+        """From now on nothing waits for this worker."""
+        self._bell.interrupt(worker)
+
+    def erase(self) -> None:
+        """Delete everything of the namespace."""
+
+        def work(run: Run) -> None:
+            for statement in (self.sql.erase_jobs, self.sql.erase_workers, self.sql.erase_paused, self.sql.erase_duty):
+                run(statement)
+
+        self._atomically(work)
+
+    def now(self) -> int:
+        return int(self._query(self.sql.now)[0][0])
+
+    def push(self, jobs: Sequence[Record]) -> list[str]:
+        ids = self._atomically(lambda run: self._push(run, jobs)) if jobs else []
+        self._bell.ring(DUTIES, *{job.queue for job in jobs})
+        return ids
+
+    def claim(self, queue: str, worker: str, limit: int, timeout: float) -> list[Claim]:
+        until = time.monotonic() + timeout
+        while True:
+            heard = self._bell.heard(queue)
+            if claims := self._claim(queue, worker, limit):
+                return claims
+            if not self._bell.wait(worker, queue, heard, until):
+                return []
+
+    def _claim(self, queue: str, worker: str, limit: int) -> list[Claim]:
+        return to_claims(self._query(self.sql.claim, queue=queue, worker=worker, limit=limit))
+
+    def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
+        accepted = self._atomically(lambda run: self._settle(run, worker, outcomes)) if outcomes else []
+        if any(outcome.jobs or outcome.verb in (Verb.RETRY, Verb.RELEASED) for outcome in outcomes):
+            self._bell.ring_all()
+        return accepted
+
+    def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
+        def work(run: Run) -> Heartbeat:
+            lapsed = not run(self.sql.alive, worker=worker)
+            run(self.sql.beat, worker=worker, lease=int(lease * SECOND), info=info)
+            if lease == 0:
+                run(self.sql.resign, worker=worker)
+                self._announce(run, {DUTIES})
+            return Heartbeat(lapsed, tuple(id for (id,) in run(self.sql.cancelling, worker=worker)))
+
+        beat = self._atomically(work)
+        if lease == 0:
+            self._bell.ring(DUTIES)
+        return beat
+
+    def recover(self, worker: str, limit: int) -> list[Claim]:
+        def work(run: Run) -> list[Claim]:
+            if not run(self.sql.alive, worker=worker):
+                return []
+            claims = to_claims(run(self.sql.overdue, worker=worker, limit=limit), Lost.DEADLINE)
+            for (holder,) in run(self.sql.lapsed):
+                if left := limit - len(claims):
+                    orphans = run(self.sql.orphans, worker=worker, holder=holder, limit=left)
+                    claims += to_claims(orphans, Lost.LEASE)
+            run(self.sql.bury)
+            return claims
+
+        return self._atomically(work)
+
+    def held(self, worker: str) -> list[Claim]:
+        return to_claims(self._query(self.sql.held, worker=worker))
+
+    def promote(self, worker: str, limit: int, timeout: float) -> int | None:
+        until = time.monotonic() + timeout
+        promoted = self._promote(worker, limit)
+        while not promoted and self._await_duty(worker, until):
+            promoted = self._promote(worker, limit)
+        return promoted
+
+    def _promote(self, worker: str, limit: int) -> int | None:
+        def work(run: Run) -> dict[str, int] | None:
+            if not run(self.sql.lead, worker=worker, lease=int(DUTY_LEASE * SECOND)):
+                return None
+            return self._promote_due(run, limit)
+
+        promoted = self._atomically(work)
+        self._bell.ring(*(promoted or ()))
+        return None if promoted is None else sum(promoted.values())
+
+    def _await_duty(self, worker: str, until: float) -> bool:
+        """Wait until a job is due or the duties are free or to be kept; False when the time is up before."""
+        while True:
+            heard = self._bell.heard(DUTIES)
+            ((holder, expires_at, due, now),) = self._query(self.sql.outlook)
+            wake = expires_at
+            if holder == worker:
+                wake -= int(DUTY_LEASE * SECOND / 2)
+                wake = wake if due is None else min(wake, due)
+            if wake <= now:
+                return True
+            if not self._bell.wait(worker, DUTIES, heard, until, (wake - now) / SECOND):
+                return False
+
+    def find(self, query: Query) -> Page:
+        limit = len(query.ids) or query.limit
+        statement = self.sql.find.replace("{where}", render(where(query), {}, self.parameter))
+        found = self._query(
+            statement, after=query.after, queue=query.queue, name=query.name, limit=limit + 1, **identify(query)
+        )
+        rows = tuple(to_row(values) for values in found[:limit])
+        return Page(rows, rows[-1].record.id if len(found) > limit else "")
+
+    def counts(self) -> Counts:
+        def work(run: Run) -> Counts:
+            jobs = {(queue, STATES[state]): count for queue, state, count in run(self.sql.counts)}
+            return Counts(jobs, frozenset(queue for (queue,) in run(self.sql.paused)))
+
+        return self._directly(work)
+
+    def move(self, moves: Sequence[Move]) -> list[State | None]:
+        def work(run: Run) -> tuple[list[State | None], set[str]]:
+            places = self._line_up(run, [move.id for move in moves])
+            moved = [self._move(run, move, place) for move, place in zip(moves, places, strict=True)]
+            topics = {queue for state, queue in moved if state is State.READY}
+            topics |= {DUTIES for state, _ in moved if state is State.SCHEDULED}
+            self._announce(run, topics)
+            return [state for state, _ in moved], topics
+
+        states, topics = self._atomically(work)
+        self._bell.ring(*topics)
+        return states
+
+    def _move(self, run: Run, move: Move, place: int) -> tuple[State | None, str]:
+        """The job's state afterwards, and its queue."""
+        if move.verb is MoveVerb.CANCEL:
+            moved = run(self.sql.cancel, id=move.id)
+        elif move.verb is MoveVerb.RESCHEDULE:
+            moved = run(self.sql.reschedule, id=move.id, execute_at=move.execute_at, delay=move.delay, place=place)
+        else:
+            moved = run(self.sql.retry, id=move.id, meta=move.meta, place=place)
+        ((state, queue),) = moved or run(self.sql.state, id=move.id) or [(None, "")]
+        return None if state is None else STATES[state], queue
+
+    def purge(self, state: State, before: int, limit: int, queue: str = "") -> int:
+        if state not in SETTLED:
+            return 0
+        return len(self._query(self.sql.purge, state=CODES[state], before=before, limit=limit, queue=queue))
+
+    def pause(self, queue: str, paused: bool) -> None:
+        def work(run: Run) -> None:
+            run(self.sql.pause if paused else self.sql.resume, queue=queue)
+            self._announce(run, {queue})
+
+        self._atomically(work)
+        self._bell.ring(queue)
+
+    def workers(self) -> list[WorkerInfo]:
+        return [WorkerInfo(*values) for values in self._query(self.sql.workers)]
+
+    def _query(self, statement: str, **parameters: object) -> list[Values]:
+        return self._directly(lambda run: run(statement, **parameters))
