@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
 from typing import cast
 
 import pluggy
@@ -95,6 +96,8 @@ class Plugins:
         self._manager.add_hookspecs(Hooks)
         self._manager.register(BuiltIn(), "goscheds")
         self._loaded = False
+        self.broken: dict[str, str] = {}
+        """The installed plugins that could not be imported, and why."""
         self._lock = threading.Lock()
 
     def register(self, plugin: object, name: str | None = None) -> None:
@@ -108,9 +111,15 @@ class Plugins:
     def load(self) -> None:
         """Import the plugins that the environment's distributions name; once, as a scan takes about 20 ms."""
         with self._lock:
-            if not self._loaded:
-                self._manager.load_setuptools_entrypoints("goscheds")
-                self._loaded = True
+            if self._loaded:
+                return
+            self._loaded = True
+            for entry in entry_points(group="goscheds"):
+                try:
+                    self._manager.register(entry.load(), entry.name)
+                except Exception as error:  # noqa: BLE001 - one broken plugin must not take the others' stores away
+                    self.broken[entry.name] = f"{type(error).__name__}: {error}"
+                    log.warning("The plugin %r can't be used: %s", entry.name, self.broken[entry.name])
 
     def stores(self) -> dict[str, tuple[str, StoreFactory]]:
         """Every scheme, with the plugin that serves it and its factory. Raises PluginConflict."""
@@ -167,10 +176,11 @@ def _unknown(scheme: str, url: str, stores: Mapping[str, object]) -> str:
 
     close = [ALIASES[scheme]] if scheme in ALIASES else get_close_matches(scheme, stores, 1)
     hint = f" Did you mean {close[0]}://?" if close else ""
+    broken = "".join(f" The plugin {name!r} can't be used: {why}." for name, why in plugins.broken.items())
     return (
         f"No installed store serves {scheme}:// (asked for by {redact(url)!r}).{hint} Installed: "
         f"{', '.join(f'{name}://' for name in sorted(stores))}. Another store comes with the package that brings it: "
-        "install that, in this environment."
+        f"install that, in this environment.{broken}"
     )
 
 

@@ -39,9 +39,12 @@ SETTLING = {Verb.DONE: State.DONE, Verb.DEAD: State.DEAD, Verb.CANCELLED: State.
 
 
 @dataclass(slots=True)
-class _Worker:
-    expires_at: int
-    info: bytes
+class _Wait:
+    """A call that waits: no longer than ``until``, and not past an interrupt or a close."""
+
+    worker: str
+    until: float  # monotonic seconds
+    closings: int  # how often the store was closed when it began
 
 
 class MemoryStore:
@@ -53,6 +56,7 @@ class MemoryStore:
         self._clock: Clock = clock or SystemClock()
         self._changed = threading.Condition()
         self._interrupted: set[str] = set()
+        self._closings = 0
         self.erase()
 
     def erase(self) -> None:
@@ -60,7 +64,7 @@ class MemoryStore:
         with self._changed:
             self._books = Books(self._clock)
             self._deadlines: list[tuple[int, int, str]] = []  # a heap: moment, fence, id
-            self._workers: dict[str, _Worker] = {}
+            self._workers: dict[str, tuple[int, bytes]] = {}  # until when its lease is good, what it said
             self._paused: set[str] = set()
             self._duty: tuple[str, int] = ("", 0)  # who holds it, until when
             self._changed.notify_all()
@@ -69,8 +73,9 @@ class MemoryStore:
         """Nothing to connect to."""
 
     def close(self) -> None:
-        """Wake whoever waits; the jobs stay as long as the object."""
+        """Let go of whoever waits; the jobs stay as long as the object."""
         with self._changed:
+            self._closings += 1
             self._changed.notify_all()
 
     def interrupt(self, worker: str) -> None:
@@ -97,10 +102,10 @@ class MemoryStore:
         return record.id
 
     def claim(self, queue: str, worker: str, limit: int, timeout: float) -> list[Claim]:
-        until = time.monotonic() + timeout
+        wait = _Wait(worker, time.monotonic() + timeout, self._closings)
         with self._changed:
             while not (claims := self._claim_ready(queue, worker, limit)):
-                if not self._wait(worker, until):
+                if not self._wait(wait):
                     return []
         return claims
 
@@ -119,13 +124,13 @@ class MemoryStore:
         return Claim(job.record, job.fence, job.changed_at, lost)
 
     def _alive(self, worker: str) -> bool:
-        known = self._workers.get(worker)
-        return known is not None and known.expires_at > self.now()
+        expires_at, _ = self._workers.get(worker, (0, b""))
+        return expires_at > self.now()
 
-    def _wait(self, worker: str, until: float, due: int | None = None) -> bool:
-        """Wait for a change, for ``due`` by the store's clock, or for ``until``; False when that has passed."""
-        left = until - time.monotonic()
-        if left <= 0 or worker in self._interrupted:
+    def _wait(self, wait: _Wait, due: int | None = None) -> bool:
+        """Wait for a change, for ``due`` by the store's clock, or for the call's end; False when that has come."""
+        left = wait.until - time.monotonic()
+        if left <= 0 or wait.worker in self._interrupted or wait.closings != self._closings:
             return False
         micros = int(left * 1_000_000) + 1
         self._clock.wait(self._changed, micros if due is None else max(0, min(micros, due - self.now())))
@@ -141,7 +146,7 @@ class MemoryStore:
 
     def _settle(self, worker: str, outcome: Outcome) -> bool:
         job = self._books.jobs.get(outcome.id)
-        if job is None or job.fence != outcome.fence:
+        if job is None or not outcome.fence or job.fence != outcome.fence:
             return False
         if job.state is not State.ACTIVE:
             return True  # this fence has settled it: the answer was lost on the way
@@ -167,7 +172,7 @@ class MemoryStore:
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
         with self._changed:
             lapsed = not self._alive(worker)
-            self._workers[worker] = _Worker(self.now() + int(lease * 1_000_000), info)
+            self._workers[worker] = (self.now() + int(lease * 1_000_000), info)
             if lease == 0 and self._duty[0] == worker:
                 self._duty = ("", 0)
             held = [self._books.jobs[id] for id in self._books.held[worker]]
@@ -202,7 +207,7 @@ class MemoryStore:
             return [Claim(job.record, job.fence, job.changed_at) for job in jobs]
 
     def promote(self, worker: str, limit: int, timeout: float) -> int | None:
-        until = time.monotonic() + timeout
+        wait = _Wait(worker, time.monotonic() + timeout, self._closings)
         with self._changed:
             while True:
                 leading = self._lead(worker)
@@ -210,7 +215,7 @@ class MemoryStore:
                     self._changed.notify_all()
                     return promoted
                 due = self._next_due() if leading else self._duty[1]
-                if not self._wait(worker, until, due):
+                if not self._wait(wait, due):
                     return 0 if leading else None
 
     def _lead(self, worker: str) -> bool:
@@ -285,7 +290,7 @@ class MemoryStore:
     def workers(self) -> list[WorkerInfo]:
         with self._changed:
             return [
-                WorkerInfo(id, worker.expires_at, worker.info, len(self._books.held[id]))
-                for id, worker in self._workers.items()
+                WorkerInfo(id, expires_at, info, len(self._books.held[id]))
+                for id, (expires_at, info) in self._workers.items()
                 if self._alive(id) or self._books.held[id]
             ]
