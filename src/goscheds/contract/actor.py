@@ -42,6 +42,7 @@ def main() -> None:
     for name in filter(None, os.environ.get("GOSCHEDS_CONTRACT_PLUGINS", "").split(",")):
         plugins.plugins.register(import_module(name))
     store = plugins.open_store(part["url"], part["namespace"])
+    scenes.listen()
     getattr(scenes, part["scene"])(store, **part["arguments"])
 
 

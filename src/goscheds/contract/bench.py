@@ -127,7 +127,7 @@ def together(calls: Iterable[Callable[[], T]]) -> list[T]:
     return [answer.result(3 * PATIENCE) for answer in answers]
 
 
-def settle_in(seconds: float = 0.15) -> None:
+def settle_in(seconds: float = 0.1) -> None:
     """Give a background call the time to begin its wait. Too short a time makes a test easier, never wrong."""
     time.sleep(seconds)
 
@@ -162,8 +162,8 @@ def recover_all(store: Store, worker: str, count: int, limit: int = 100) -> list
         claims.extend(store.recover(worker, limit))
         return len(claims) >= count
 
-    eventually(enough)
-    assert len(claims) == count
+    eventually(enough, within=5.0)
+    assert len(claims) == count, "recovered, and was not to be"
     return claims
 
 

@@ -15,6 +15,7 @@ from goscheds.contract.bench import (
     jobs,
     pass_moment,
     picture,
+    recover_all,
     row,
     state,
     take,
@@ -102,6 +103,16 @@ class Cancel(Case):
         assert store.heartbeat(worker, LONG, b"").cancel == ()
         store.settle(worker, [Outcome.released(claim)])
         assert state(store, "one") is State.READY
+
+    def test_x2_cancelling_outlives_its_holder(self, store: Store) -> None:
+        worker, claim = take_one(store)
+        store.move([Move.cancel(claim.record.id)])
+        store.heartbeat(worker, 0, b"")
+        heir = hire(store)
+        (orphan,) = recover_all(store, heir, 1)
+        assert store.heartbeat(heir, LONG, b"").cancel == (claim.record.id,)
+        store.settle(heir, [Outcome.released(orphan)])
+        assert state(store, claim.record.id) is State.CANCELLED
 
     def test_x3_cancel_against_claim_has_exactly_one_winner(self, store: Store, clients: Clients) -> None:
         pushed = jobs(150)

@@ -153,6 +153,10 @@ class Claim(Case):
             assert store.claim("default", worker, 1, timeout) == []
             assert timeout * 0.9 <= time.monotonic() - began < timeout + LATE
 
+    def test_c4_a_push_wakes_an_idle_claim_promptly(self, store: Store, clients: Clients) -> None:
+        other, worker = clients.another(), hire(store)
+        assert min(_seconds_to_wake(store, worker, other) for _ in range(3)) < PROMPT
+
     def test_c4_whatever_makes_a_job_ready_wakes_an_idle_claim(self, store: Store, clients: Clients) -> None:
         other, waiting = clients.another(), hire(store)
         hands, (one, two) = take(other, job("retried"), job("released"))
@@ -171,10 +175,6 @@ class Claim(Case):
             claim = _waiting_claim(store, waiting)
             make_ready()
             assert ids(claim.result(LATE)) == [id]
-
-    def test_c4_a_push_wakes_an_idle_claim_promptly(self, store: Store, clients: Clients) -> None:
-        other, worker = clients.another(), hire(store)
-        assert min(_seconds_to_wake(store, worker, other) for _ in range(3)) < PROMPT
 
     def test_c4_a_promoted_job_wakes_an_idle_claim(self, store: Store, clients: Clients) -> None:
         claim = _waiting_claim(store, hire(store))

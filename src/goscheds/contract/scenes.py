@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
+import queue
 import sys
+import threading
 import time
 from uuid import uuid4
 
 from goscheds.contract.bench import LONG, MILLISECOND, gather, ids, job, jobs
 from goscheds.record import Claim, Outcome
 from goscheds.store import Store
+
+_told: queue.SimpleQueue[object] = queue.SimpleQueue()
+
+
+def listen() -> None:
+    """Hear the test from now on, and end with it: its end closes the pipe, however it came about."""
+    threading.Thread(target=_listen, daemon=True).start()
+
+
+def _listen() -> None:
+    for line in sys.stdin:
+        _told.put(json.loads(line))
+    os._exit(1)
 
 
 def say(what: object) -> None:
@@ -20,7 +36,7 @@ def say(what: object) -> None:
 
 def hear() -> object:
     """Wait for the test."""
-    return json.loads(sys.stdin.readline())
+    return _told.get()
 
 
 def push(store: Store, prefix: str, batch: int) -> None:
