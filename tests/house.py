@@ -6,7 +6,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,16 +146,24 @@ def unexplained_exceptions(module: Module) -> Iterator[str]:
             yield f"{module.name}:{token.start[0]} silences a rule without its code and its reason"
 
 
-def large_stores(all_modules: Mapping[str, Module], start: str) -> Iterator[str]:
-    """A store is the module that its factory imports, and all of goscheds.backends that this one comes to import."""
+def large_stores(all_modules: Mapping[str, Module], start: str, others: Iterable[str] = ()) -> Iterator[str]:
+    """A store is its own modules, or a family's: what several stores share is counted once, under the same bound."""
+    store = backend_modules(all_modules, start)
+    shared = store & set().union(*(backend_modules(all_modules, other) for other in others if other != start))
+    for what, modules in ((f"the store {start}", store - shared), (f"what {start} shares with others", shared)):
+        lines = sum(code_lines(all_modules[name].source) for name in modules)
+        if lines >= STORE_LINES:
+            yield f"{what} has {lines} lines of Python over {len(modules)} modules; a store has < {STORE_LINES}"
+
+
+def backend_modules(all_modules: Mapping[str, Module], start: str) -> set[str]:
+    """The module that a store's factory imports, and all of goscheds.backends that this one comes to import."""
     store, found = set(), {start}
     while found:
         store |= found
         reached = set().union(*(all_modules[name].imports() for name in found))
         found = {name for name in reached if name.startswith("goscheds.backends.") and name in all_modules} - store
-    lines = sum(code_lines(all_modules[name].source) for name in store)
-    if lines >= STORE_LINES:
-        yield f"the store {start} has {lines} lines of Python over {len(store)} modules; a store has < {STORE_LINES}"
+    return store
 
 
 def built_in_stores(plugins: Module) -> list[str]:

@@ -37,7 +37,8 @@ def test_every_module_keeps(rule):
 
 @pytest.mark.parametrize("store", house.built_in_stores(MODULES["goscheds.plugins"]))
 def test_a_store_is_small(store):
-    assert list(house.large_stores(MODULES, store)) == []
+    stores = house.built_in_stores(MODULES["goscheds.plugins"])
+    assert list(house.large_stores(MODULES, store, stores)) == []
 
 
 @pytest.mark.parametrize("rule", TEXT_RULES, ids=lambda rule: rule.__name__)
@@ -128,6 +129,19 @@ def test_a_store_is_counted_with_all_that_it_imports():
     broken = {name: house.Module(name, source) for name, source in rooms.items()}
     assert list(house.large_stores(broken, "goscheds.backends.big"))
     assert list(house.large_stores(broken, "goscheds.backends.other")) == []
+
+
+def test_what_stores_share_is_counted_once():
+    rooms = {
+        "goscheds.backends.sql.one": "from goscheds.backends.sql.rows import ROWS\n" + "x = 1\n" * 300,
+        "goscheds.backends.sql.two": "from goscheds.backends.sql.rows import ROWS\n" + "x = 1\n" * 300,
+        "goscheds.backends.sql.rows": "y = 1\n" * 300,
+    }
+    stores = ["goscheds.backends.sql.one", "goscheds.backends.sql.two"]
+    family = {name: house.Module(name, source) for name, source in rooms.items()}
+    assert list(house.large_stores(family, stores[0], stores)) == []
+    family["goscheds.backends.sql.rows"] = house.Module("goscheds.backends.sql.rows", "y = 1\n" * 400)
+    assert list(house.large_stores(family, stores[0], stores))
 
 
 def test_a_line_of_code_is_none_that_is_blank_or_told():
