@@ -15,8 +15,8 @@ from goscheds.store import Store, StoreFactory
 from goscheds.url import check_namespace, redact
 
 log = logging.getLogger("goscheds")
-hookspec = pluggy.HookspecMarker("goscheds")
-hookimpl = pluggy.HookimplMarker("goscheds")
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("goscheds")
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker("goscheds")
 """Marks a plugin's hooks: ``from goscheds.plugins import hookimpl``."""
 
 EXTRAS = {"redis": "redis", "rediss": "redis", "valkey": "redis", "unix": "redis", "postgresql": "postgres"}
@@ -149,7 +149,7 @@ class Plugins:
         return bool(getattr(self._manager.hook, hook).get_hookimpls())
 
 
-plugins = Plugins()
+plugins: Plugins = Plugins()
 """The process's plugins."""
 
 

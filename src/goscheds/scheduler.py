@@ -56,11 +56,11 @@ class Scheduler(Operations):
         keep_dead: timedelta = MONTH,
         max_payload: int = MAX_PAYLOAD,
     ) -> None:
-        self.url = redact(url)
+        self.url: str = redact(url)
         self.namespace = namespace
-        self.keep = Keep(duration_micros(keep_done, "keep_done"), duration_micros(keep_dead, "keep_dead"))
+        self.keep: Keep = Keep(duration_micros(keep_done, "keep_done"), duration_micros(keep_dead, "keep_dead"))
         self.max_payload = max_payload
-        self.handlers = Registry()
+        self.handlers: Registry = Registry()
         self.tasks: dict[str, Task[..., Any]] = {}
         """The decorated handlers by name; a job made by one has the handler's own queue, priority and so on."""
         self._connect: Callable[[], Store] = lambda: open_store(url, namespace)

@@ -37,7 +37,7 @@ class Task(Generic[P, R]):
         self._producer = producer
         self._template = template
         self.function = function
-        self.binding = Unpacking(template.name, function)
+        self.binding: Unpacking = Unpacking(template.name, function)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function, here and now."""
