@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -45,7 +46,12 @@ class Batch:
 
 
 def _drain(items: deque[T]) -> list[T]:
-    return [items.popleft() for _ in range(len(items))]
+    """All of them, while another thread may be taking them as well."""
+    taken: list[T] = []
+    with contextlib.suppress(IndexError):
+        while True:
+            taken.append(items.popleft())
+    return taken
 
 
 class Pace:
