@@ -74,12 +74,13 @@ def to_json(value: Any, what: str) -> bytes:
     """A user's value as JSON. Raises BadArguments if it is none."""
     try:
         encoded = _encode_user(value)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        nan = b"null" in encoded and _has_nan(msgspec.to_builtins(value, enc_hook=_plain))
+    except Exception as error:
         raise BadArguments(
             f"{what} can't be written as JSON: {error}. Use text, numbers, booleans, None, lists, dicts, or types that "
             "have a JSON form (datetime, UUID, Decimal, Enum, dataclass, pydantic models)."
         ) from error
-    if b"null" in encoded and _has_nan(msgspec.to_builtins(value, enc_hook=_plain)):
+    if nan:
         raise BadArguments(
             f"{what} can't be written as JSON: it contains NaN or an infinity. Use None or text instead."
         )
@@ -127,7 +128,7 @@ def decode_payload(record: Record) -> Payload:
     """The unchanging part of a stored job. Raises BrokenRecord or LaterRecord."""
     try:
         payload = _payload(record.payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BrokenRecord(
             f"Job {record.id!r}: its payload can't be read ({error}). It was not written by goscheds."
         ) from error
@@ -144,7 +145,7 @@ def decode_meta(meta: bytes) -> Meta:
         return NEW
     try:
         return _meta(meta)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return Meta(error=f"The job's account could not be read ({error}) and was begun anew.")
 
 
