@@ -11,7 +11,7 @@ import threading
 import time
 
 from goscheds.codec import decode_payload
-from goscheds.errors import GoschedsError, StoreError
+from goscheds.errors import GoschedsError
 from goscheds.execution import Execution, Run, crashed
 from goscheds.holdings import Holdings
 from goscheds.outage import Outage
@@ -36,6 +36,7 @@ class Duties:
         self._execution = execution
         self._keep = {State.DONE: keep.done, State.CANCELLED: keep.done, State.DEAD: keep.dead}
         self._round = min(2.0, max(0.1, lease / 5))  # seconds between looks for orphans
+        self._leading = True  # until the store says otherwise; who stands by has no round of its own to be in time for
         self._stopping = threading.Event()
         self._recover_at = self._purge_at = time.monotonic()
         self._thread = threading.Thread(target=self._serve, name="goscheds-duties", daemon=True)
@@ -55,19 +56,18 @@ class Duties:
     def _serve(self) -> None:
         outage = Outage(f"Worker {self._holdings.worker}, its duties", self._stopping)
         while not self._stopping.is_set():
-            try:
+            with outage:
                 self.round(min(self._round, DUTY_LEASE * 0.75))
-                outage.over()
-            except StoreError as error:
-                outage.endure(error)
 
     def round(self, timeout: float) -> int:
         """Promote, waiting up to ``timeout`` seconds, and now and then recover and purge; jobs promoted. StoreError.
 
         Each part is bounded, so that none holds up the others: what is left over comes in the next round.
         """
-        wait = min(timeout, max(0.0, self._recover_at - time.monotonic()), max(0.0, self._purge_at - time.monotonic()))
-        promoted = self._holdings.store.promote(self._holdings.worker, PROMOTED, wait)
+        if self._leading:
+            timeout = max(0.0, min(timeout, min(self._recover_at, self._purge_at) - time.monotonic()))
+        promoted = self._holdings.store.promote(self._holdings.worker, PROMOTED, timeout)
+        self._leading = promoted is not None
         if promoted is None:
             return 0
         now = time.monotonic()

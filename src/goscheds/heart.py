@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
-from goscheds.errors import StoreError
 from goscheds.holdings import Holdings
+from goscheds.outage import Outage
 
 log = logging.getLogger("goscheds")
 BEATS = 3
@@ -24,7 +23,6 @@ class Heart:
         self._info = info
         self._stop = threading.Event()
         self._beating = False  # the first beat registers; a lapse after it is news
-        self._last = 0.0
         self._thread = threading.Thread(target=self._beat_on, name="goscheds-heart", daemon=True)
 
     def start(self) -> None:
@@ -39,20 +37,14 @@ class Heart:
             self._thread.join(self._lease)
         try:
             self._holdings.store.heartbeat(self._holdings.worker, 0, b"")
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - whatever a store raises, the worker ends
             log.warning(
                 "Worker %s could not say goodbye: %s Its lease runs out by itself.", self._holdings.worker, error
             )
 
-    @property
-    def age(self) -> float:
-        """Seconds since the store last answered."""
-        return time.monotonic() - self._last
-
     def beat(self) -> None:
         """One heartbeat. Raises StoreError."""
         answer = self._holdings.store.heartbeat(self._holdings.worker, self._lease, self._info())
-        self._last = time.monotonic()
         if answer.lapsed and self._beating:
             log.warning("Worker %s had lost its lease; looking what it still holds.", self._holdings.worker)
             self._holdings.suspect()
@@ -61,11 +53,9 @@ class Heart:
             self._holdings.stop_cancelled(answer.cancel)
 
     def _beat_on(self) -> None:
-        wait = self._lease / BEATS
-        while not self._stop.wait(wait):
-            try:
-                self.beat()
-                wait = self._lease / BEATS
-            except StoreError as error:
-                log.warning("Worker %s: no heartbeat for %.1f s: %s", self._holdings.worker, self.age, error)
-                wait = min(1.0, self._lease / BEATS / 4)
+        between = self._lease / BEATS
+        outage = Outage(f"Worker {self._holdings.worker}, its heartbeat", self._stop, min(1.0, between / 4))
+        while not self._stop.is_set():
+            with outage:
+                if not self._stop.wait(0 if outage.lasts else between):
+                    self.beat()

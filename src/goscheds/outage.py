@@ -35,24 +35,53 @@ def insist(call: Callable[[], T], what: str, seconds: float = INSIST) -> T:
 
 
 class Outage:
-    """A loop's view of the store: it waits longer each time, and says once that it went and once that it is back."""
+    """A loop's view of the store: it waits longer each time, and says once that it went and once that it is back.
 
-    def __init__(self, what: str, stopping: threading.Event) -> None:
+    ``with outage: …`` around each round of a thread that a worker can't do without: whatever goes wrong in it, the
+    thread lives on. Any number of threads may share one.
+    """
+
+    def __init__(self, what: str, stopping: threading.Event, longest: float = LONGEST) -> None:
         self._what = what
         self._stopping = stopping
+        self._longest = longest
         self._since = 0.0
-        self._wait = FIRST
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        """Begin a round."""
+
+    def __exit__(self, _: object, error: BaseException | None, trace: object) -> bool:
+        """End a round, for better or worse."""
+        if error is None:
+            self.over()
+        else:
+            self.endure(error)
+        return True
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the last round went wrong."""
+        return self._since > 0
 
     def over(self) -> None:
         """A call succeeded."""
-        if self._since:
-            log.warning("%s: the store answers again, after %.1f s.", self._what, time.monotonic() - self._since)
-            self._since, self._wait = 0.0, FIRST
+        if self.lasts:
+            with self._lock:
+                since, self._since = self._since, 0.0
+            if since:
+                log.warning("%s: it works again, after %.1f s.", self._what, time.monotonic() - since)
 
-    def endure(self, error: StoreError) -> None:
-        """A call failed: wait, with jitter so that a fleet doesn't return as one, or until stopping."""
-        if not self._since:
-            self._since = time.monotonic()
-            log.warning("%s: %s Trying again until it works.", self._what, error)
-        self._stopping.wait(self._wait * jitter.uniform(0.5, 1))
-        self._wait = min(LONGEST, self._wait * 2)
+    def endure(self, error: BaseException) -> None:
+        """A call failed: wait, with jitter so that a fleet doesn't return as one, or until stopping.
+
+        As long again as it has lasted already, so that the waits double however many threads share them.
+        """
+        now = time.monotonic()
+        with self._lock:
+            first, self._since = not self._since, self._since or now
+            away = now - self._since
+        if first:  # a store's error says it all; of any other the place matters
+            trace = None if isinstance(error, StoreError) else error
+            log.warning("%s: %s Trying again until it works.", self._what, str(error) or repr(error), exc_info=trace)
+        self._stopping.wait(min(self._longest, max(FIRST, away)) * jitter.uniform(0.5, 1))

@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from goscheds.batch import Batch
-from goscheds.errors import StoreError
 from goscheds.execution import Execution, Run
 from goscheds.holdings import Holdings
+from goscheds.outage import Outage
 from goscheds.verdict import TimedOut
 
 log = logging.getLogger("goscheds")
 GLANCE = 0.05
 """Seconds between looks; a batch that takes longer is broken up."""
 DOUBT = 0.5
-"""Seconds between tries to find out what the store thinks we hold."""
+"""Seconds, at most, between tries to find out what the store thinks we hold."""
 
 
 class Watch:
@@ -62,14 +62,12 @@ class Watch:
             self._batches.discard(batch)
 
     def _look(self) -> None:
+        outage = Outage(f"Worker {self._holdings.worker}, its watch", self._done, DOUBT)
         while not self._done.is_set():
             self._stir.wait()
             self._stir.clear()
-            try:
+            with outage:
                 self._look_once(time.monotonic())
-            except StoreError as error:
-                log.warning("Worker %s: %s", self._holdings.worker, error)
-                self._done.wait(DOUBT)
             self._done.wait(GLANCE)
             if self._batches or self._holdings.timed or self._holdings.doubt.is_set():
                 self._stir.set()
@@ -86,8 +84,8 @@ class Watch:
 
     def _end(self, run: Run) -> None:
         """A thread can't be killed: its attempt ends here without it, and what it still does counts for nothing."""
-        self._holdings.stop(run, "the job's timeout is over")
-        if self._holdings.finish(run):
+        if self._holdings.finish(run):  # first, or a handler that stops when told to would say how it ended
+            self._holdings.stop(run, "the job's timeout is over")
             log.warning(
                 "Job %s (%s) is past its timeout and still runs; its slot is taken until it returns.",
                 run.claim.record.id,
