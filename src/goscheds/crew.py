@@ -10,7 +10,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 import msgspec
@@ -22,6 +23,7 @@ from goscheds.heart import Heart
 from goscheds.holdings import Holdings
 from goscheds.lanes import Lane, ThreadLane
 from goscheds.loop import LoopThread
+from goscheds.record import Outcome
 from goscheds.store import Interruptible, Store
 from goscheds.streams import AsyncLane
 from goscheds.verdict import Keep
@@ -32,10 +34,10 @@ LEASE = 10.0
 """Seconds after a worker's last sign of life until its jobs are taken back, by default."""
 BLOCK_INTERRUPTIBLE, BLOCK = 5.0, 1.0
 """Seconds that an idle claim waits in the store: longer where ``stop`` can cut it short."""
-DRAINED = 20
-"""Jobs that ``drain`` claims at once."""
 PATIENCE = 0.05
 """Seconds between looks for the end of the grace period."""
+ROUND = 2.0
+"""Seconds, at most, for the round of duties that is being done."""
 
 
 class Crew:
@@ -54,17 +56,18 @@ class Crew:
         self._watch = Watch(self._holdings, self._execution)
         self._duties = Duties(self._holdings, self._execution, keep, lease)
         self._started = time.time()
-        block = BLOCK_INTERRUPTIBLE if isinstance(store, Interruptible) else BLOCK
-        self._lanes = [self._lane(handlers, queue, slots, block) for queue, slots in queues.items()]
-        self._hurried = threading.Event()
+        self._handlers = handlers
+        self._lanes: list[Lane] = []
+        self._hurried = False
 
     def _info(self) -> bytes:
         """What others see of this worker."""
         about = {"host": socket.gethostname(), "pid": os.getpid(), "queues": self._queues, "started": self._started}
         return msgspec.json.encode(about)
 
-    def _lane(self, handlers: Registry, queue: str, slots: int, block: float) -> Lane:
-        if handlers.asynchronous(queue):
+    def _lane(self, queue: str, slots: int) -> Lane:
+        block = BLOCK_INTERRUPTIBLE if isinstance(self._store, Interruptible) else BLOCK
+        if self._handlers.asynchronous(queue):
             stopping = self._watch.stopping
             return AsyncLane(queue, slots, self._holdings, self._execution, self._loop, stopping, block)
         return ThreadLane(queue, slots, self._holdings, self._execution, self._watch, block)
@@ -74,37 +77,50 @@ class Crew:
         self._heart.start()
         self._watch.start()
         self._duties.start()
+        self._lanes = [self._lane(queue, slots) for queue, slots in self._queues.items()]
         for lane in self._lanes:
             lane.start()
 
     def hurry(self) -> None:
         """Let ``close`` wait no longer."""
-        self._hurried.set()
+        self._hurried = True
 
     def close(self, grace: float) -> None:
         """Claim nothing more, wait for what runs, give back the rest, end the lease."""
         self._watch.stopping.set()
         self._duties.stop()
-        if isinstance(self._store, Interruptible):
-            self._store.interrupt(self.id)
+        self._interrupt()
         until = time.monotonic() + grace
-        while not self._hurried.is_set() and time.monotonic() < until:
-            ended = [lane.join(min(until, time.monotonic() + PATIENCE)) for lane in self._lanes]
-            if all(ended):
+        while not all(lane.join(PATIENCE) for lane in self._lanes):
+            if self._hurried or time.monotonic() > until:
                 break
-        self._duties.join(0 if self._hurried.is_set() else max(0.0, min(2.0, until - time.monotonic())))
+        self._duties.join(0 if self._hurried else ROUND)
+        self._end()
+
+    def _interrupt(self) -> None:
+        if isinstance(self._store, Interruptible):
+            try:
+                self._store.interrupt(self.id)
+            except Exception as error:  # noqa: BLE001 - whatever a store raises, the worker ends
+                log.warning("Worker %s could not interrupt its claims: %s They end by themselves.", self.id, error)
+
+    def _end(self) -> None:
         self._give_back()
+        for lane in self._lanes:
+            lane.close()
         self._watch.close()
         self._heart.close()
         self._loop.close()
 
     def _give_back(self) -> None:
         """What did not end within the grace period goes back without counting an attempt."""
-        left = self._holdings.unfinished()
+        left = [run for run in self._holdings.unfinished() if self._holdings.finish(run)]
+        if left:
+            log.warning("Worker %s: %d job(s) did not end in time and are given back.", self.id, len(left))
         for run in left:
             self._holdings.stop(run, "the worker stops")
         self._holdings.closing.set()
-        self._holdings.release(left)
+        self._holdings.settle([Outcome.released(run.claim) for run in left])
 
     def drain(self) -> int:
         """Run jobs in this thread until none is ready or due; how many runs it were. Raises StoreError."""
@@ -116,22 +132,18 @@ class Crew:
                 ran += round
             return ran
         finally:
-            self._give_back()
-            self._watch.close()
-            self._heart.close()
-            self._loop.close()
+            self._end()
 
     def _drain_once(self) -> int | None:
         """One pass over duties and queues; None when there was nothing to do."""
         moved = self._duties.round(0) + self._duties.recover()
         ran = 0
         for queue in self._queues:
-            while runs := self._holdings.claim(queue, DRAINED, 0):
-                for run in runs:
-                    outcome = self._execution.run(run)
-                    if self._holdings.finish(run):
-                        self._holdings.settle([outcome])
-                ran += len(runs)
+            while runs := self._holdings.claim(queue, 1, 0):
+                ran += 1
+                outcome = self._execution.run(runs[0])
+                if self._holdings.finish(runs[0]):
+                    self._holdings.settle([outcome])
         return ran if ran or moved else None
 
 
@@ -140,30 +152,39 @@ class Shift:
 
     def __init__(self, muster: Callable[[], Crew]) -> None:
         self._muster = muster
-        self._stopping = threading.Event()
+        # Python runs a signal's handler between any two steps of the main thread, and an Event that is set while the
+        # same thread is about to wait for it is a deadlock; SimpleQueue.put is documented as safe there.
+        self._stops: SimpleQueue[None] = SimpleQueue()
+        self._stopping = False
         self._crew: Crew | None = None
 
     def stop(self) -> None:
         """Let ``work`` end."""
-        self._stopping.set()
+        self._stops.put(None)
 
     def work(self, grace: float) -> None:
         """Work, and block, until ``stop``, SIGTERM or SIGINT; a second signal leaves at once. Raises StoreError."""
         self._crew = crew = self._muster()
         with _signals(self._signalled):
             crew.start()
-            while not self._stopping.wait(0.5):  # in pieces, so that a signal is heard on every platform
-                pass
+            self._await_stop()
             log.info("Worker %s stops: up to %g s for what runs.", crew.id, grace)
             crew.close(grace)
-        self._stopping.clear()
+        self._stops, self._stopping = SimpleQueue(), False
         log.info("Worker %s has stopped.", crew.id)
 
+    def _await_stop(self) -> None:
+        while not self._stopping:
+            with suppress(Empty):
+                self._stops.get(timeout=0.5)  # in pieces, so that a signal is heard on every platform
+                self._stopping = True
+
     def _signalled(self, number: int, _frame: FrameType | None) -> None:
-        if self._stopping.is_set() and self._crew:
+        if self._stopping and self._crew:
             log.warning("A second signal, %s: leaving at once.", signal.Signals(number).name)
             self._crew.hurry()
-        self._stopping.set()
+        self._stopping = True
+        self._stops.put(None)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from goscheds.codec import (
 from goscheds.context import Context
 from goscheds.errors import BadArguments, ConfigError, InvalidJob, JobCancelled
 from goscheds.handlers import Binding, Registry
-from goscheds.loop import LoopThread
+from goscheds.loop import LoopThread, in_thread
 from goscheds.plugins import plugins
 from goscheds.record import Claim, Outcome, Verb
 from goscheds.retry import Retry
@@ -90,7 +91,7 @@ class Execution:
         """What becomes of a run that ended like this, said in the log where it went wrong."""
         try:
             outcome = judge(run.claim, run.meta, run.retry, end, self._keep, self._random)
-        except InvalidJob as error:  # a moment of RunAgain that no store can keep
+        except Exception as error:  # noqa: BLE001 - RunAgain at what is no moment, GiveUp for what is no text
             end = Raised(error)
             outcome = judge(run.claim, run.meta, run.retry, end, self._keep, self._random)
         if not isinstance(end, Returned) or end.note:
@@ -107,12 +108,12 @@ class Execution:
             if binding is None:
                 return Unknown(f"No handler named {run.claim.record.name!r} on worker {self._worker}")
             call = binding.prepare(run.payload.args, run.context)
-        except LaterRecord as error:
+        except (LaterRecord, ConfigError) as error:
             return Unknown(str(error))
-        except (BadArguments, BrokenRecord, ConfigError) as error:
+        except (InvalidJob, BrokenRecord) as error:
             return Hopeless(str(error))
-        except InvalidJob as error:
-            return Hopeless(f"Job {run.claim.record.id!r}: its stored form is broken: {error}")
+        except Exception as error:  # noqa: BLE001 - a model that checks its fields may raise whatever it likes
+            return Raised(error)
         self._begin(run, binding)
         return call
 
@@ -136,13 +137,21 @@ class Execution:
             return _stopped(run, error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its own failure
             return Raised(error)
+        except BaseException as error:
+            if threading.current_thread() is threading.main_thread():
+                raise  # Ctrl-C while the caller drains: meant for the caller
+            return Raised(error)
         return self._returned(value)
 
     async def _acall(self, call: Callable[[], Any], run: Run) -> End:
         binding = self._handlers.get(run.claim.record.name)
-        if binding is None or not binding.is_async:
-            return await asyncio.to_thread(self._call, call, run)
-        return await self._await(call(), run)
+        try:
+            if binding is None or not binding.is_async:
+                return await in_thread(self._call, call, run)
+            coroutine = call()
+        except Exception as error:  # noqa: BLE001 - a handler that can't take what it is called with
+            return Raised(error)
+        return await self._await(coroutine, run)
 
     async def _await(self, coroutine: Any, run: Run) -> End:
         """An async handler, to its end, its timeout, or its cancellation."""
@@ -156,7 +165,7 @@ class Execution:
                 value = await coroutine
         except (asyncio.CancelledError, JobCancelled) as error:
             return _stopped(run, error)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its own failure
+        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its own failure
             return TimedOut() if limit.expired() else Raised(error)
         return self._returned(value)
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from goscheds.codec import decode_meta
-from goscheds.errors import StoreError, StoreUnavailable
+from goscheds.errors import StoreUnavailable
 from goscheds.execution import Execution, Run
 from goscheds.loop import LoopThread
 from goscheds.outage import Outage
@@ -55,7 +55,7 @@ class Holdings:
         """Enter claims, but for those that were given back while their answer was on its way."""
         try:
             claims = call()
-        except StoreError:
+        except Exception:
             self.suspect()
             raise
         runs = [self._execution.prepare(claim) for claim in claims]
@@ -63,8 +63,9 @@ class Holdings:
             if self._disowned:
                 runs = [run for run in runs if run.key not in self._disowned]
             self._runs.update((run.key, run) for run in runs)
-        if timed := {run.key: run for run in runs if run.claim.record.timeout}:
+            timed = {run.key: run for run in runs if run.claim.record.timeout}
             self.timed.update(timed)
+        if timed:
             self.stir()
         return runs
 
@@ -79,14 +80,14 @@ class Holdings:
         if not outcomes:
             return
         accepted = self._insist(outcomes)
-        if accepted is None:
-            self.suspect()  # the store may still think we hold them
         with self._lock:
             ended = [(outcome, self._runs.pop((outcome.id, outcome.fence), None)) for outcome in outcomes]
             if self.timed:
                 for outcome in outcomes:
                     self.timed.pop((outcome.id, outcome.fence), None)
-        if accepted is not None:
+        if accepted is None:
+            self.suspect()  # the store may still think we hold them; they are strays now
+        else:
             self._tell(ended, accepted)
 
     def _insist(self, outcomes: Sequence[Outcome]) -> set[str] | None:
@@ -96,7 +97,7 @@ class Holdings:
         while True:
             try:
                 accepted = set(self.store.settle(self.worker, outcomes))
-            except StoreError as error:
+            except Exception as error:
                 errors += not isinstance(error, StoreUnavailable)
                 if errors >= ATTEMPTS or self.closing.is_set():
                     log.exception(
@@ -140,7 +141,9 @@ class Holdings:
             return [run for run in self.timed.values() if run.deadline < now and not run.finished]
 
     def stop(self, run: Run, reason: str) -> None:
-        """Tell a run's handler to stop."""
+        """Tell a run's handler to stop; once, as a second cancellation would break off its clearing up."""
+        if run.context.cancelled:
+            return
         run.context.stop(reason)
         if run.task:
             self._loop.call(run.task.cancel)
@@ -149,7 +152,7 @@ class Holdings:
         """Tell the handlers of cancelled jobs to stop (X2)."""
         wanted = set(ids)
         for run in self.unfinished():
-            if run.claim.record.id in wanted and not run.context.cancelled:
+            if run.claim.record.id in wanted:
                 self.stop(run, "the job was cancelled")
 
     def suspect(self) -> None:
@@ -164,11 +167,11 @@ class Holdings:
             before = dict(self._runs)
         try:
             held = {(claim.record.id, claim.fence): claim for claim in self.store.held(self.worker)}
-        except StoreError:
+        except Exception:
             self.doubt.set()
             raise
         with self._lock:
-            strays = [claim for key, claim in held.items() if key not in self._runs]
+            strays = [claim for key, claim in held.items() if key not in self._runs and key not in before]
             self._disowned.update((claim.record.id, claim.fence) for claim in strays)
         if strays:
             log.warning("Worker %s: %d claim(s) whose answer was lost are given back.", self.worker, len(strays))

@@ -11,7 +11,6 @@ import time
 from typing import Protocol
 
 from goscheds.batch import Batch, Pace, apart
-from goscheds.errors import StoreError
 from goscheds.execution import Execution, Run
 from goscheds.holdings import Holdings
 from goscheds.outage import Outage
@@ -24,8 +23,11 @@ class Lane(Protocol):
     def start(self) -> None:
         """Begin to claim."""
 
-    def join(self, until: float) -> bool:
-        """Wait for what runs, until a monotonic moment; whether all of it ended."""
+    def join(self, seconds: float) -> bool:
+        """Wait up to so many seconds for what runs; whether all of it ended."""
+
+    def close(self) -> None:
+        """Settle what has ended, and no more."""
 
 
 class ThreadLane:
@@ -52,25 +54,25 @@ class ThreadLane:
             self._threads.append(thread)
             thread.start()
 
-    def join(self, until: float) -> bool:
-        """Wait for what runs, until a monotonic moment; whether all of it ended."""
+    def join(self, seconds: float) -> bool:
+        """Wait up to so many seconds for what runs; whether all of it ended."""
+        until = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
+    def close(self) -> None:
+        """Nothing is left to do: each slot settles what it ran."""
+
     def _serve(self) -> None:
         while not self._watch.stopping.is_set():
-            try:
-                runs = self._claim()
-            except StoreError as error:
-                self._outage.endure(error)
-                continue
-            self._outage.over()
-            begin, back = apart(runs)
-            if back:
-                self._holdings.release(back)
-            if begin:
-                self._run(Batch(begin), len(begin))
+            with self._outage:
+                begin, back = apart(self._claim())
+                self._outage.over()
+                if back:
+                    self._holdings.release(back)
+                if begin:
+                    self._run(Batch(begin), len(begin))
 
     def _claim(self) -> list[Run]:
         if runs := self._holdings.claim(self._queue, self._pace.limit, 0):
@@ -84,7 +86,7 @@ class ThreadLane:
     def _run(self, batch: Batch, size: int) -> None:
         with self._watch.over(batch, size):
             while run := batch.next():
-                if self._watch.stopping.is_set() and size > 1:
+                if self._watch.stopping.is_set():
                     self._holdings.release([run, *batch.take_waiting()])
                     break
                 outcome = self._execution.run(run)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 
 from goscheds.batch import MAX_BATCH
-from goscheds.errors import StoreError
 from goscheds.execution import Execution, Run
 from goscheds.holdings import Holdings
 from goscheds.loop import LoopThread
 from goscheds.outage import Outage
 from goscheds.record import Outcome
+
+LAST = 2.0
+"""Seconds for the last settle."""
 
 
 class AsyncLane:
@@ -41,40 +44,44 @@ class AsyncLane:
         self._freed = threading.Condition()
         self._ended = threading.Event()
         self._closed = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._claim, name=f"goscheds-{queue}-claim", daemon=True),
-            threading.Thread(target=self._settle, name=f"goscheds-{queue}-settle", daemon=True),
-        ]
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself would let them be collected
+        self._claiming = threading.Thread(target=self._claim, name=f"goscheds-{queue}-claim", daemon=True)
+        self._settling = threading.Thread(target=self._settle, name=f"goscheds-{queue}-settle", daemon=True)
 
     def start(self) -> None:
         """Begin to claim."""
-        for thread in self._threads:
-            thread.start()
+        self._claiming.start()
+        self._settling.start()
 
-    def join(self, until: float) -> bool:
-        """Wait for what runs, until a monotonic moment; whether all of it ended."""
-        self._threads[0].join(max(0.0, until - time.monotonic()))
+    def join(self, seconds: float) -> bool:
+        """Wait up to so many seconds for what runs; whether all of it ended."""
+        until = time.monotonic() + seconds
+        self._claiming.join(seconds)
         with self._freed:
             idle = self._freed.wait_for(lambda: self._free == self._slots, max(0.0, until - time.monotonic()))
-        if idle:
-            self._closed.set()
-            self._ended.set()
-        return idle
+        return idle and not self._claiming.is_alive()
+
+    def close(self) -> None:
+        """Settle what has ended, and no more."""
+        self._closed.set()
+        self._ended.set()
+        self._settling.join(LAST)
 
     def _claim(self) -> None:
         outage = Outage(f"Queue {self._queue!r}", self._stopping)
         while not self._stopping.is_set():
-            limit = self._wait_free()
-            try:
-                runs = self._holdings.claim(self._queue, limit, self._block) if limit else []
-            except StoreError as error:
-                outage.endure(error)
-                continue
-            outage.over()
-            if runs:
-                with self._freed:
-                    self._free -= len(runs)
-                self._loop.call(self._spawn, runs)
+            with outage:
+                limit = self._wait_free()
+                if limit and not self._stopping.is_set():
+                    self._begin(self._holdings.claim(self._queue, limit, self._block))
+
+    def _begin(self, runs: Sequence[Run]) -> None:
+        if self._stopping.is_set():
+            self._holdings.release(runs)
+        elif runs:
+            with self._freed:
+                self._free -= len(runs)
+            self._loop.call(self._spawn, runs)
 
     def _wait_free(self) -> int:
         with self._freed:
@@ -83,7 +90,9 @@ class AsyncLane:
 
     def _spawn(self, runs: Sequence[Run]) -> None:
         for run in runs:
-            run.task = self._loop.loop.create_task(self._run(run))
+            task = asyncio.get_running_loop().create_task(self._run(run))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _run(self, run: Run) -> None:
         outcome = await self._execution.arun(run)
@@ -95,6 +104,7 @@ class AsyncLane:
 
     def _settle(self) -> None:
         """Settle whatever ended while the last settle was on its way: batches grow with the load, and none waits."""
+        outage = Outage(f"Queue {self._queue!r}, settling", self._closed)
         while not self._closed.is_set() or self._outcomes:
             self._ended.wait()
             self._ended.clear()
@@ -102,7 +112,8 @@ class AsyncLane:
             if self._outcomes or self._closed.is_set():
                 self._ended.set()
             if outcomes:
-                self._holdings.settle(outcomes)
+                with outage:
+                    self._holdings.settle(outcomes)
                 self._release(len(outcomes))
 
     def _release(self, slots: int) -> None:
