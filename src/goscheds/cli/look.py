@@ -51,12 +51,12 @@ def _place(scheduler: Scheduler) -> str:
 
 def _columns(now: datetime) -> list[Column[JobInfo]]:
     return [
-        Column("ID", lambda info: info.id),
+        Column("ID", lambda info: info.id, whole=True),
         Column("NAME", lambda info: info.job.name),
         Column("QUEUE", lambda info: info.job.queue),
-        Column("STATE", lambda info: info.state.value),
+        Column("STATE", lambda info: info.state.value, whole=True),
         Column("WHEN", lambda info: relative(_when(info), now)),
-        Column("ATTEMPTS", lambda info: str(info.attempts), right=True),
+        Column("FAILED", lambda info: str(info.attempts) if info.attempts else "", right=True),
         Column("ERROR", lambda info: _shortened(info.error)),
     ]
 

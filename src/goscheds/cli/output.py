@@ -36,6 +36,8 @@ class Column(NamedTuple, Generic[T]):
     heading: str
     cell: Callable[[T], str]
     right: bool = False
+    whole: bool = False
+    """Never cut short on a narrow terminal, e.g. because it is there to be copied."""
 
 
 def json_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -63,16 +65,15 @@ def print_table(columns: Sequence[Column[T]], items: Sequence[T], empty: str) ->
 
 def rich_table(columns: Sequence[Column[T]], items: Sequence[T]) -> Table:
     """The items as rich's table."""
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - imported when something is shown
     from rich.table import Table  # noqa: PLC0415 - the same
     from rich.text import Text  # noqa: PLC0415 - the same
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
     for column in columns:
-        table.add_column(column.heading, justify="right" if column.right else "left", overflow="fold")
+        table.add_column(column.heading, justify="right" if column.right else "left", no_wrap=column.whole)
     for item in items:
         cells = [clean(column.cell(item)) for column in columns]
-        table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in cells))
+        table.add_row(*(Text(cell, STYLES.get(cell, ""), no_wrap=True, overflow="ellipsis") for cell in cells))
     return table
 
 

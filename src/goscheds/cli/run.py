@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import click
 import msgspec
@@ -106,8 +105,7 @@ class _Lines(logging.Formatter):
     """Moments in local time, with their offset, to the millisecond."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's
-        at = time.localtime(record.created)
-        return f"{time.strftime('%Y-%m-%dT%H:%M:%S', at)}.{int(record.msecs):03d}{time.strftime('%z', at)}"
+        return datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="milliseconds")
 
 
 class _JsonLines(_Lines):

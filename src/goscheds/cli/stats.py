@@ -92,7 +92,7 @@ def workers(scheduler: Scheduler, *, as_json: bool) -> None:
         print_json(views)
         return
     columns = [
-        Column[WorkerView]("WORKER", lambda worker: worker.id),
+        Column[WorkerView]("WORKER", lambda worker: worker.id, whole=True),
         Column[WorkerView]("STATE", lambda worker: "lost" if worker.lost else "at work"),
         Column[WorkerView]("HOLDS", lambda worker: str(worker.held), right=True),
         Column[WorkerView]("QUEUES", _served),
