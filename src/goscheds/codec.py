@@ -5,7 +5,9 @@ The format carries a version, ``v``; a later goscheds reads every earlier one.
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -25,6 +27,8 @@ TIMEOUT_MARGIN = 2_000_000
 the worker did not. A claim also waits its turn in a batch for some milliseconds before it begins."""
 NO_ARGUMENTS = Raw(b"{}")
 DEFAULT_RETRY = Retry()
+NAIVE = re.compile(rb'"\d{4}-\d\d-\d\dT[\d:.]+"')
+"""What a datetime without a time zone looks like in JSON, and some text as well."""
 
 
 class BrokenRecord(GoschedsError):
@@ -74,26 +78,31 @@ def to_json(value: Any, what: str) -> bytes:
     """A user's value as JSON. Raises BadArguments if it is none."""
     try:
         encoded = _encode_user(value)
-        nan = b"null" in encoded and _has_nan(msgspec.to_builtins(value, enc_hook=_plain))
+        lossy = b"null" in encoded or NAIVE.search(encoded)  # only then is it worth a walk
+        plain = msgspec.to_builtins(value, builtin_types=(datetime,), enc_hook=_plain) if lossy else None
+        flaw = next(_flaws(plain), "")
     except Exception as error:
         raise BadArguments(
             f"{what} can't be written as JSON: {error}. Use text, numbers, booleans, None, lists, dicts, or types that "
             "have a JSON form (datetime, UUID, Decimal, Enum, dataclass, pydantic models)."
         ) from error
-    if nan:
-        raise BadArguments(
-            f"{what} can't be written as JSON: it contains NaN or an infinity. Use None or text instead."
-        )
+    if flaw:
+        raise BadArguments(f"{what} can't be written as JSON: it contains {flaw}.")
     return encoded
 
 
-def _has_nan(value: Any) -> bool:
-    """JSON has no NaN and no infinity, and msgspec writes null for them: not what went in (P4)."""
-    if isinstance(value, float):
-        return value - value != 0
-    if isinstance(value, dict):
-        return any(map(_has_nan, value.values()))
-    return isinstance(value, list | tuple) and any(map(_has_nan, value))
+def _flaws(value: Any) -> Iterator[str]:
+    """What JSON can't carry, and msgspec writes all the same: NaN as null, so that it is not what went in (P4)."""
+    if isinstance(value, float) and value - value != 0:
+        yield "NaN or an infinity; use None or text instead"
+    elif isinstance(value, datetime) and value.utcoffset() is None:
+        yield f"{value!r}, a naive datetime; give it a time zone, e.g. datetime.now(UTC)"
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _flaws(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _flaws(item)
 
 
 def encode(job: Job, arguments: bytes, limit: int = MAX_PAYLOAD, *, execute_at: int = 0, delay: int = 0) -> Record:

@@ -10,7 +10,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, Union, get_type_hints
 
 import msgspec
@@ -46,6 +46,8 @@ class Binding(ABC):
     def hints(self) -> Mapping[str, Any]:
         """The parameters' type hints. Raises ConfigError if one can't be resolved."""
         target = inspect.unwrap(self.function)
+        while isinstance(target, partial):
+            target = target.func
         if not inspect.isroutine(target):
             target = type(target).__call__
         try:

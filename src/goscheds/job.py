@@ -70,7 +70,7 @@ class Job:
         check_args(self.args, self.name)
         if self.execute_at is not None:
             to_micros(self.execute_at)
-        if self.priority not in PRIORITIES:
+        if type(self.priority) is not int or self.priority not in PRIORITIES:
             raise InvalidJob(f"Job {self.name!r}: the priority {self.priority!r} is not a whole number, -100 to 100.")
         if self.timeout is not None and duration_micros(self.timeout, f"The timeout of job {self.name!r}") == 0:
             raise InvalidJob(f"Job {self.name!r}: a timeout of zero lets nothing run. Leave it out for no limit.")
