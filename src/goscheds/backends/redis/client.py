@@ -24,7 +24,6 @@ SETTINGS = {
     "retry": Retry(NoBackoff(), 0),
     "socket_timeout": 15.0,  # longer than any block, and than a script of 100,000 jobs
     "socket_connect_timeout": 5.0,
-    "socket_keepalive": True,
     "health_check_interval": 30,
     "max_connections": 10_000,  # a thread has its own; the server's limit is 10,000 as well
 }
@@ -36,13 +35,16 @@ PASSING = ("BUSY", "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN
 def make_client(url: str) -> Redis:
     """A client whose connections are made when they are needed. Raises ConfigError."""
     scheme, _, rest = url.partition("://")
+    keepalive = {} if scheme == "unix" else {"socket_keepalive": True}
     try:
-        return Redis.from_url(f"{'redis' if scheme == 'valkey' else scheme}://{rest}", **SETTINGS)
+        client = Redis.from_url(f"{'redis' if scheme == 'valkey' else scheme}://{rest}", **SETTINGS, **keepalive)
+        client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)  # knows every option
     except (ValueError, TypeError) as error:
         raise ConfigError(
             f"{redact(url)!r} is not a URL that Redis can be reached by ({error}). "
             "Examples: redis://localhost:6379/0, rediss://user:password@host:6380/0, unix:///run/redis.sock?db=0."
         ) from error
+    return client
 
 
 @contextmanager

@@ -14,35 +14,21 @@ from goscheds.record import Claim, Lost, Move, Outcome, Record, Row, State
 
 Fields = Sequence[bytes]
 ID, REMARK = 16, 17
+BYTES = {"payload", "meta", "result"}
 
 
-def from_records(records: Sequence[Record]) -> bytes:
-    """A batch for ``push``."""
-    return msgpack.encode([_from_record(record) for record in records])
+def batch(values: Sequence[Record] | Sequence[Outcome] | Sequence[Move]) -> bytes:
+    """Values as one argument for a script."""
+    return msgpack.encode([_fields(value) for value in values])
 
 
-def from_outcomes(outcomes: Sequence[Outcome]) -> bytes:
-    """A batch for ``settle``."""
-    return msgpack.encode(
-        [
-            {
-                **asdict(outcome),
-                "meta": _string(outcome.meta),
-                "result": _string(outcome.result),
-                "jobs": [_from_record(record) for record in outcome.jobs],
-            }
-            for outcome in outcomes
-        ]
-    )
-
-
-def from_moves(moves: Sequence[Move]) -> bytes:
-    """A batch for ``move``."""
-    return msgpack.encode([{**asdict(move), "meta": _string(move.meta)} for move in moves])
-
-
-def _from_record(record: Record) -> dict[str, object]:
-    return {**asdict(record), "payload": _string(record.payload), "meta": _string(record.meta)}
+def _fields(value: Record | Outcome | Move) -> dict[str, object]:
+    fields = asdict(value)
+    for name in BYTES & fields.keys():
+        fields[name] = _string(fields[name])
+    if isinstance(value, Outcome):
+        fields["jobs"] = [_fields(record) for record in value.jobs]
+    return fields
 
 
 def _string(data: bytes) -> Raw:

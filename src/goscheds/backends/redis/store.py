@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from goscheds.backends.redis.client import check_server, driver_errors, make_client
-from goscheds.backends.redis.codec import from_moves, from_outcomes, from_records, to_claim
+from goscheds.backends.redis.codec import batch, to_claim
 from goscheds.backends.redis.finding import find
 from goscheds.backends.redis.scripts import Scripts
 from goscheds.backends.redis.waiting import Wait, Waiting
@@ -88,7 +88,7 @@ class RedisStore:
         return int(seconds) * 1_000_000 + int(micros)
 
     def push(self, jobs: Sequence[Record]) -> list[str]:
-        return [id.decode() for id in self._run("push", from_records(jobs))]
+        return [id.decode() for id in self._run("push", batch(jobs))]
 
     def claim(self, queue: str, worker: str, limit: int, timeout: float) -> list[Claim]:
         wait, ticket = Wait(self._waiting, worker, timeout), b""
@@ -106,7 +106,7 @@ class RedisStore:
                 self._waiting.rest(wait, POLL)
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
-        return [id.decode() for id in self._run("settle", worker, from_outcomes(outcomes))]
+        return [id.decode() for id in self._run("settle", worker, batch(outcomes))]
 
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
         lapsed, cancel = self._run("heartbeat", worker, int(lease * 1_000_000), info)
@@ -140,7 +140,7 @@ class RedisStore:
         return Counts(jobs, frozenset(queue.decode() for queue in paused))
 
     def move(self, moves: Sequence[Move]) -> list[State | None]:
-        return [State(state.decode()) if state else None for state in self._run("move", from_moves(moves))]
+        return [State(state.decode()) if state else None for state in self._run("move", batch(moves))]
 
     def purge(self, state: State, before: int, limit: int, queue: str = "") -> int:
         if state in LIVE:
