@@ -41,6 +41,7 @@ COMMANDS = {
     "Stores": {
         "demo": ("demo", "Run real jobs in several workers, kill one, and check the sum."),
         "verify": ("stores", "Hold a store to the law, rule by rule."),
+        "bench": ("bench", "Measure what a store and its workers reach on this machine."),
         "backends": ("stores", "List the stores that are installed."),
     },
 }
