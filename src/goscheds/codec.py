@@ -164,8 +164,11 @@ def encode_meta(meta: Meta) -> bytes:
 
 
 def decode_args(payload: Payload) -> Any:
-    """The arguments as plain JSON values."""
-    return msgspec.json.decode(payload.args)
+    """The arguments as plain JSON values. Raises BrokenRecord."""
+    try:
+        return msgspec.json.decode(payload.args)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BrokenRecord(f"The arguments can't be read ({error}). They were not written by goscheds.") from error
 
 
 def decode_job(record: Record) -> Job:

@@ -148,6 +148,7 @@ class Operations(ABC):
     aresume = awaitable(resume)
     apurge = awaitable(purge)
     aworkers = awaitable(workers)
+    anow = awaitable(now)
 
     async def ajobs(self, **filters: Any) -> list[JobInfo]:
         """``jobs`` for async code, as a list."""
