@@ -78,7 +78,8 @@ class Unpacking(Binding):
         for name, parameter in self.signature.parameters.items():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY, parameter.VAR_KEYWORD):
                 raise ConfigError(
-                    f"The handler {self.name!r} takes {parameter}, but a job's arguments are stored by name: "
+                    f"The handler {self.name!r} takes {parameter} ({parameter.kind.description}), but a job's "
+                    "arguments are stored by name: "
                     "give it ordinary parameters, or one dict."
                 )
             if name == self.context_parameter:
@@ -108,9 +109,10 @@ class Unpacking(Binding):
             raise BadArguments(f"Job {self.name!r}: {error}. The handler takes {self.signature}.") from error
 
     def check(self, encoded: bytes) -> Struct:
-        """Arguments converted as at run. Raises BadArguments, with the place of the misfit."""
+        """Arguments converted as at run. Raises BadArguments, with the place of the misfit, and ConfigError."""
+        decoder = self.decoder
         try:
-            model: Struct = self.decoder.decode(encoded)
+            model: Struct = decoder.decode(encoded)
         except (msgspec.MsgspecError, ValueError, TypeError) as error:
             raise BadArguments(
                 f"Job {self.name!r}: the arguments don't fit the handler: {error}. It takes {self.signature}."
