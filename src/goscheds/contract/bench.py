@@ -52,12 +52,12 @@ def hire(store: Store, lease: float = LONG) -> str:
 
 
 def take(store: Store, *pushed: Record, lease: float = LONG) -> tuple[str, list[Claim]]:
-    """Push jobs, and claim as many of their queue for a new worker."""
+    """Push jobs, and claim them all for a new worker; the claims in the order of the jobs."""
     store.push(pushed)
     worker = hire(store, lease)
-    claims = store.claim(pushed[0].queue, worker, len(pushed), 0)
-    assert ids(claims) == ids(pushed), "what was pushed is not what a claim gives"
-    return worker, claims
+    claims = {claim.record.id: claim for claim in store.claim(pushed[0].queue, worker, len(pushed), 0)}
+    assert claims.keys() == set(ids(pushed)), "what was pushed is not what a claim gives"
+    return worker, [claims[id] for id in ids(pushed)]
 
 
 def take_one(store: Store, pushed: Record | None = None, lease: float = LONG) -> tuple[str, Claim]:
@@ -169,7 +169,7 @@ def recover_all(store: Store, worker: str, count: int, limit: int = 100) -> list
 
 def salvage(store: Store, worker: str) -> list[Claim]:
     """What a worker gets, one way or the other, of jobs that must not be lost."""
-    return eventually(lambda: store.recover(worker, 10) or store.claim("default", worker, 1, 0.2))
+    return eventually(lambda: store.recover(worker, 10) or store.claim("default", worker, 1, 0.2), within=5.0)
 
 
 def answers(store: Store) -> bool:

@@ -10,7 +10,6 @@ import pytest
 from goscheds.contract.bench import (
     LATE,
     LONG,
-    PATIENCE,
     SHORT,
     eventually,
     gather,
@@ -150,7 +149,7 @@ def _finish(store: Store) -> None:
         live = store.counts().jobs
         return not any(count for (queue, state), count in live.items() if queue != "after" and state != State.DONE)
 
-    eventually(finished, within=2 * PATIENCE)
+    eventually(finished)
 
 
 def _done(claim: Claim) -> Outcome:

@@ -54,7 +54,7 @@ class Actor:
         self._in.write(json.dumps(what) + "\n")
         self._in.flush()
 
-    def hear(self, within: float = 3 * PATIENCE) -> Any:
+    def hear(self, within: float = PATIENCE) -> Any:
         """What it says next. Fails if it ends instead."""
         line = self._heard.get(timeout=within)
         assert line, f"the process ended, with {self._process.wait(PATIENCE)}; its error output says why"

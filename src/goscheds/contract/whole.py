@@ -16,5 +16,8 @@ from goscheds.contract.time import Time
 from goscheds.contract.unique import Unique
 
 
-class Contract(Push, Time, Claim, Settle, Lease, Crash, Unique, Cancel, Look, Fault, Outage, Model):
-    """Every part of the contract. Each of them may be bound alone as well."""
+class Contract(Model, Outage, Fault, Look, Cancel, Unique, Crash, Lease, Settle, Claim, Time, Push):
+    """Every part of the contract; each of them may be bound alone as well.
+
+    pytest runs the tests of the last base first: the simplest laws come first, and the random runs at the end.
+    """
