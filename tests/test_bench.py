@@ -108,8 +108,9 @@ def test_a_worker_that_dies_is_told_of(url):
 
 
 def test_the_command_prints_json():
-    command = [sys.executable, "-m", "goscheds", "bench", "memory://", "--part", "bulk", "--jobs", "1000", "--json"]
+    options = ("--part", "drain", "--jobs", "1000", "--style", "async", "--processes", "1,2", "--json")
+    command = [sys.executable, "-m", "goscheds", "bench", "memory://", *options]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(ran.stdout)
-    assert [figure["part"] for figure in report["figures"]] == ["enqueue"]
+    assert [figure["setting"] for figure in report["figures"]] == ["async, 1 worker"]
     assert report["figures"][0]["rate"] > 0

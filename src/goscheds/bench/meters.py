@@ -16,11 +16,11 @@ SETTLED = 1.2
 class Metered(Protocol):
     """A store whose server counts its work; found by what it can do, like other optional abilities."""
 
-    def work(self) -> Mapping[str, float]:
+    def work(self) -> Mapping[str, int]:
         """What the server has done so far for all clients, by name: figures that only grow."""
 
 
-def reading(store: Store) -> Mapping[str, float]:
+def reading(store: Store) -> Mapping[str, int]:
     """The meters' state, when it has settled; empty where there are none."""
     if not isinstance(store, Metered):
         return {}
@@ -28,6 +28,6 @@ def reading(store: Store) -> Mapping[str, float]:
     return store.work()
 
 
-def between(before: Mapping[str, float], after: Mapping[str, float], unit: str, per: float) -> dict[str, float]:
+def between(before: Mapping[str, int], after: Mapping[str, int], unit: str, per: float) -> dict[str, float]:
     """What was done between two readings, for each of ``per`` units."""
     return {f"{name}/{unit}": (after[name] - before[name]) / per for name in after if name in before and per}

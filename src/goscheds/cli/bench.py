@@ -44,7 +44,13 @@ def _numbers(text: str) -> tuple[int, ...]:
               help="Jobs whose pickup is timed.")  # fmt: skip
 @click.option("--processes", type=_numbers, default=",".join(map(str, PLAN.processes)), show_default=True,
               metavar="N,…", help="Numbers of worker processes.")  # fmt: skip
-@click.option("--style", "styles", multiple=True, type=click.Choice([*Style]), help="Kind of handler.  [default: both]")
+@click.option(
+    "--style",
+    "styles",
+    multiple=True,
+    type=click.Choice([style.value for style in Style]),
+    help="Kind of handler.  [default: both]",
+)
 @click.option("--payload", type=click.IntRange(0), default=0, show_default=True, metavar="BYTES",
               help="Text among each job's arguments.")  # fmt: skip
 @json_option

@@ -82,6 +82,12 @@ class RedisStore:
                 if keys:
                     self._client.unlink(*keys)
 
+    def work(self) -> dict[str, int]:
+        """What the server has done so far, for benchmarks: commands, those inside scripts included, and requests."""
+        with self._server():
+            stats = self._client.info("stats")
+        return {"commands": stats["total_commands_processed"], "requests": stats["total_reads_processed"]}
+
     def now(self) -> int:
         with self._server():
             seconds, micros = self._client.time()
@@ -143,10 +149,8 @@ class RedisStore:
         return [State(state.decode()) if state else None for state in self._run("move", batch(moves))]
 
     def purge(self, state: State, before: int, limit: int, queue: str = "") -> int:
-        if state in LIVE:
-            return 0
         purged = over = 0
-        while purged < limit:
+        while purged < limit and state not in LIVE:
             deleted, passed = self._run("purge", state, before, min(BATCH, limit - purged), queue, over)
             purged, over = purged + deleted, over + passed
             if not deleted and not passed:
@@ -157,6 +161,4 @@ class RedisStore:
         self._run("pause", queue, int(paused))
 
     def workers(self) -> list[WorkerInfo]:
-        return [
-            WorkerInfo(id.decode(), int(expires_at), info, held) for id, expires_at, info, held in self._run("workers")
-        ]
+        return [WorkerInfo(id.decode(), int(until), info, held) for id, until, info, held in self._run("workers")]
