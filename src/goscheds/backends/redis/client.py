@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,8 +29,9 @@ SETTINGS = {
     "max_connections": 10_000,  # a thread has its own; the server's limit is 10,000 as well
 }
 
-# How answers begin that the same server, or the one that takes over, will not give a little later.
-PASSING = ("BUSY", "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "UNBLOCKED")
+# Answers that the same server, or the one that takes over, will not give a little later. Redis 6.2 puts a script's
+# name before them.
+PASSING = re.compile(r"(^|: -)(BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|UNBLOCKED)\b")
 
 
 def make_client(url: str) -> Redis:
@@ -62,7 +64,7 @@ def driver_errors(client: Redis, shown: str) -> Iterator[None]:
             f"{shown} did not answer ({error}). Check that the server runs and can be reached from here."
         ) from error
     except driver.RedisError as error:
-        if str(error).startswith(PASSING) or isinstance(error, driver.ReadOnlyError | driver.ClusterDownError):
+        if PASSING.search(str(error)) or isinstance(error, driver.ReadOnlyError | driver.ClusterDownError):
             raise StoreUnavailable(f"{shown} can't serve this now ({error}). It may be called again.") from error
         raise StoreError(f"{shown} answered with an error: {error}") from error
 

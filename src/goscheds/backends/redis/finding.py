@@ -18,8 +18,8 @@ Source = tuple[int, State, str, str]  # rank of the state, state, key, kind: sor
 def find(run: Run, query: Query) -> Page:
     """The jobs that a query asks for."""
     if query.ids:
-        rows = (to_row(row) for row in run("rows", msgpack.encode(tuple(dict.fromkeys(query.ids)))))
-        return Page(tuple(row for row in rows if _matches(row, query)))
+        rows = map(to_row, run("rows", msgpack.encode(tuple(dict.fromkeys(query.ids))), query.queue, query.name))
+        return Page(tuple(row for row in rows if row.state in (query.states or State)))
     found: list[Row] = []
     cursors: list[str] = []
     for cursor, row in _rows(run, query):
@@ -28,14 +28,6 @@ def find(run: Run, query: Query) -> Page:
         found.append(to_row(row))
         cursors.append(cursor)
     return Page(tuple(found))
-
-
-def _matches(row: Row, query: Query) -> bool:
-    return (
-        (not query.states or row.state in query.states)
-        and query.queue in ("", row.record.queue)
-        and query.name in ("", row.record.name)
-    )
 
 
 def _rows(run: Run, query: Query) -> Iterator[tuple[str, Fields]]:
@@ -64,6 +56,6 @@ def _sources(run: Run, query: Query) -> list[Source]:
     return sorted(
         (rank, state, key, kind)
         for rank, state in enumerate(State)
-        if not query.states or state in query.states
+        if state in (query.states or State)
         for kind, key in keys.get(state, [("index", state.value)])
     )

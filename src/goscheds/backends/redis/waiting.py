@@ -81,8 +81,8 @@ class Waiting:
     def rest(self, wait: Wait, seconds: float, bell: PubSub | None = None) -> None:
         """Wait for the time, and for a bell if there is one."""
         seconds = max(0.0, min(wait.left, seconds))
-        if bell:
-            bell.get_message(timeout=seconds)
+        if bell and seconds >= 0.001:  # noqa: PLR2004 - the unit in which a socket waits, rounding up
+            bell.get_message(timeout=int(seconds * 1000) / 1000)
         else:
             with self._changed:
                 self._changed.wait_for(lambda: wait.left <= 0, seconds)

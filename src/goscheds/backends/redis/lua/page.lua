@@ -39,7 +39,7 @@ local tickets, scores = between(low, math.min(low + scan, size) - 1)
 for i, ticket in ipairs(tickets) do
   position = (scores[i] or '0') .. ' ' .. place_of(ticket)
   local job = holder_of(ticket, STANDING)
-  if job and job[STATE] == state and (queue == '' or job[QUEUE] == queue) and (name == '' or job[NAME] == name) then
+  if job and job[STATE] == state and is_asked_for(job, queue, name) then
     rows[#rows + 1] = row(id_of(ticket), load(id_of(ticket), FIELDS), position)
   end
 end

@@ -181,6 +181,10 @@ local function put_back(worker, ticket)
   end
 end
 
+local function is_asked_for(job, queue, name)
+  return (queue == '' or job[QUEUE] == queue) and (name == '' or job[NAME] == name)
+end
+
 -- A job as Python reads it: FIELDS, then the id, then what else is said of it.
 local function row(id, job, remark)
   job[#FIELDS + 1], job[#FIELDS + 2] = id, remark
