@@ -55,7 +55,7 @@ class Holdings:
         """Enter claims, but for those that were given back while their answer was on its way."""
         try:
             claims = call()
-        except Exception:
+        except BaseException:
             self.suspect()
             raise
         runs = [self._execution.prepare(claim) for claim in claims]
@@ -167,7 +167,7 @@ class Holdings:
             before = dict(self._runs)
         try:
             held = {(claim.record.id, claim.fence): claim for claim in self.store.held(self.worker)}
-        except Exception:
+        except BaseException:
             self.doubt.set()
             raise
         with self._lock:
