@@ -1,0 +1,117 @@
+"""goscheds beside the bare loop of each driver, in turns in one run: medians, and their ratios.
+
+Machines differ and are noisy, so a rate alone says little; a ratio of two rates taken side by side says what goscheds
+costs. Without URLs it starts the servers that the tests use, with durable settings: Redis with an append-only file
+(everysec), Postgres with fsync.
+
+    python benchmarks/compare.py --jobs 10000 --repeat 5
+    python benchmarks/compare.py redis://localhost:6379/0 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+
+import bare
+
+from goscheds.bench import throughput
+from goscheds.bench.plan import Plan, Style
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+Rate = Callable[[str, int], float]
+
+
+def _drain(style: Style, processes: int) -> Rate:
+    def rate(url: str, jobs: int) -> float:
+        plan = Plan(jobs=jobs, processes=(processes,), styles=(style,))
+        return next(iter(throughput.drain(url, plan))).rate
+
+    return rate
+
+
+def _enqueue(url: str, jobs: int) -> float:
+    return next(iter(throughput.enqueue(url, Plan(jobs=jobs)))).rate
+
+
+def _bulk(url: str, jobs: int) -> float:
+    return next(iter(throughput.bulk(url, Plan(jobs=jobs)))).rate
+
+
+ROWS: tuple[tuple[str, Rate, Rate], ...] = (
+    ("enqueue one by one", _enqueue, bare.enqueue),
+    ("enqueue 1,000 at once", _bulk, bare.bulk),
+    ("drain, sync handler, 1 process", _drain(Style.SYNC, 1), bare.drain),
+    ("drain, async handler, 1 process", _drain(Style.ASYNC, 1), bare.drain),
+    ("drain, sync handler, 2 processes against 1", _drain(Style.SYNC, 2), _drain(Style.SYNC, 1)),
+)
+
+
+def compare(url: str, jobs: int, repeat: int) -> Iterator[dict[str, object]]:
+    """One row of figures for each pair."""
+    for title, ours, other in ROWS:
+        pairs = []
+        for turn in range(repeat):
+            print(f"{title}: {turn + 1} of {repeat}", file=sys.stderr)
+            pairs.append((ours(url, jobs), other(url, jobs)))
+        ratios = sorted(mine / bare for mine, bare in pairs)
+        yield {
+            "measure": title,
+            "goscheds": median(mine for mine, _ in pairs),
+            "beside": median(bare for _, bare in pairs),
+            "ratio": median(ratios),
+            "lowest": ratios[0],
+            "highest": ratios[-1],
+        }
+
+
+@contextmanager
+def stores(urls: list[str]) -> Iterator[list[str]]:
+    """The URLs told, or those of servers started for this."""
+    if urls:
+        yield urls
+        return
+    from servers import find, launch
+
+    with ExitStack() as started:
+        folder = started.enter_context(tempfile.TemporaryDirectory(prefix="goscheds-compare-"))
+        redis = launch(find("redis", "auto", private=True), aof="everysec")
+        started.callback(redis.remove)
+        postgres = launch(find("postgres", "auto", private=True), "fsync=on", "full_page_writes=on")
+        started.callback(postgres.remove)
+        for server in (redis, postgres):
+            print(f"{server.route}", file=sys.stderr)
+        yield [redis.url, postgres.url, f"sqlite:///{folder}/jobs.db"]
+
+
+def main() -> None:
+    """Print a table for each store."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("urls", nargs="*", metavar="URL")
+    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    told = parser.parse_args()
+    with stores(told.urls) as urls:
+        found = {url.partition(":")[0]: list(compare(url, told.jobs, told.repeat)) for url in urls}
+    if told.json:
+        print(json.dumps(found, indent=2))
+        return
+    print(f"Python {platform.python_version()}, {told.jobs:,} jobs, medians of {told.repeat}.")
+    for store, rows in found.items():
+        print(f"\n| {store} | goscheds, jobs/s | beside it, jobs/s | ratio (lowest to highest) |\n|---|---:|---:|---|")
+        for row in rows:
+            spread = f"{row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f})"
+            print(f"| {row['measure']} | {row['goscheds']:,.0f} | {row['beside']:,.0f} | {spread} |")
+
+
+if __name__ == "__main__":
+    main()
