@@ -1,4 +1,4 @@
-"""The pages' Python examples run as they stand: each page in one namespace, from top to bottom, in an empty directory."""
+"""The pages' Python examples run as they stand: each page in one namespace, top to bottom, in an empty directory."""
 
 import re
 import sys
