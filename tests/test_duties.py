@@ -222,7 +222,7 @@ def test_a_goodbye_hands_them_over_at_once():
 @pytest.mark.parametrize("error", [StoreUnavailable("away."), StoreError("no table"), KeyError("fault"), SystemExit(1)])
 @pytest.mark.parametrize("verb", ["promote", "recover", "purge"])
 def test_they_go_on_whatever_a_round_comes_to(caplog, monkeypatch, verb, error):
-    monkeypatch.setattr(room, "PURGE_ROUND", 0.05)
+    monkeypatch.setattr(room, "PURGE_ROUND", 0)  # with each round
 
     def fail(*_):
         raise error

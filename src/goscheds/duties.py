@@ -71,12 +71,10 @@ class Duties:
         if promoted is None:
             return 0
         now = time.monotonic()
-        if now >= self._recover_at:
-            self._recover_at = now + self._round  # first, so that one that fails doesn't hold up the rest
-            if self.recover() == RECOVERED:
-                self._recover_at = now
+        if now >= self._recover_at and self.recover() < RECOVERED:
+            self._recover_at = now + self._round
         if now >= self._purge_at:
-            self._purge_at = now + PURGE_ROUND
+            self._purge_at = now + PURGE_ROUND  # first: a purge that fails makes nothing that is due late
             if self.purge():
                 self._purge_at = now
         return promoted
