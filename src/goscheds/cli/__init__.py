@@ -7,7 +7,6 @@ alone.
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -70,6 +69,8 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """A command for what was typed, or the error that names the closest."""
         if args[0] not in _MODULES and not args[0].startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415 - needed for an error alone
+
             close = get_close_matches(args[0], _MODULES, 1)
             ctx.fail(f"There is no command {args[0]!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
         return super().resolve_command(ctx, args)

@@ -11,6 +11,7 @@ import msgspec
 from goscheds.cli.target import EXAMPLES, Command, find_scheduler, namespace_option
 from goscheds.cli.times import duration
 from goscheds.scheduler import Scheduler
+from goscheds.store import Capability
 from goscheds.worker import SLOTS, Worker
 
 log = logging.getLogger("goscheds")
@@ -68,7 +69,7 @@ def worker(
             "goscheds worker app:scheduler (the attribute `scheduler` of app.py)."
         )
     with find_scheduler(target, None) as scheduler:
-        _warn_of_no_handlers(scheduler, target)
+        _warn(scheduler, target)
         Worker(scheduler, queues, lease=lease, grace=grace).run()
 
 
@@ -89,9 +90,12 @@ def scheduler(target: str | None, namespace: str | None, log_level: str, *, log_
         found.run()
 
 
-def _warn_of_no_handlers(scheduler: Scheduler, target: str) -> None:
+def _warn(scheduler: Scheduler, target: str) -> None:
+    """What works, but hardly as it was meant."""
     if not scheduler.handlers.entries:
         log.warning("%s has no handlers: decorate functions with @scheduler.job in the module that you name.", target)
+    if Capability.PROCESSES not in scheduler.store.capabilities:
+        log.warning("%s lives in this process: only what is pushed from here will run.", scheduler.url)
 
 
 def _log_to_stderr(level: str, *, as_json: bool) -> None:

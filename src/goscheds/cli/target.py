@@ -68,11 +68,11 @@ def find_scheduler(target: str, namespace: str | None) -> Scheduler:
 
 
 def _from_module(target: str) -> Scheduler:
-    name, colon, path = target.partition(":")
-    if not all(part.isidentifier() for part in name.split(".")):
+    name, _, path = target.partition(":")
+    if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".")):
         raise ConfigError(f"{target!r} is neither module:attribute nor a store's URL.{_as_module(name)}")
     module = _import(name)
-    if not colon:
+    if not path:
         return _only_one(module)
     found: object = module
     for step in path.split("."):
@@ -86,10 +86,9 @@ def _from_module(target: str) -> Scheduler:
 
 def _as_module(name: str) -> str:
     """What a file's path would be as a module."""
-    path = Path(name)
-    if path.suffix != ".py" and len(path.parts) == 1:
+    if not name.endswith(".py"):
         return f" Give {EXAMPLES}."
-    dotted = ".".join(path.with_suffix("").parts).lstrip("./")
+    dotted = ".".join(Path(name).with_suffix("").parts).lstrip("./")
     return f" A module is given by its dotted name, from the current directory: {dotted}:scheduler."
 
 
@@ -107,21 +106,28 @@ def _import(name: str) -> ModuleType:
 
 
 def _missing(name: str, missing: str) -> str:
-    here = [path.stem for path in Path.cwd().iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
-    close = get_close_matches(name, here, 1)
+    here = [path.relative_to(Path.cwd()) for pattern in ("*.py", "*/*.py") for path in Path.cwd().glob(pattern)]
+    close = get_close_matches(name, [".".join(path.with_suffix("").parts) for path in here], 1)
     hint = f" Did you mean {close[0]!r}?" if close else " Run this in the directory that holds it, or install it."
     return f"There is no module {missing!r} in {Path.cwd()}, nor installed.{hint}"
 
 
 def _broken(name: str, error: BaseException) -> str:
-    """An import that failed, with its place in the user's own code: the last line outside the import system."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
-    at = frames[-1] if len(frames) > 1 else None
-    if isinstance(error, SyntaxError):
-        place = f" ({error.filename}, line {error.lineno})"
-    else:
-        place = f" ({at.filename}, line {at.lineno})" if at else ""
-    return f"Importing {name!r} failed: {type(error).__name__}: {error}{place}"
+    """An import that failed, with its last place in the user's own code."""
+    what = error.msg if isinstance(error, SyntaxError) else error
+    places = [(error.filename, error.lineno)] if isinstance(error, SyntaxError) else _places(error)
+    place = f" ({places[-1][0]}, line {places[-1][1]})" if places else ""
+    return f"Importing {name!r} failed: {type(error).__name__}: {what}{place}"
+
+
+def _places(error: BaseException) -> list[tuple[str | None, int | None]]:
+    frames = traceback.extract_tb(error.__traceback__)
+    here = str(Path.cwd())
+    return [
+        (frame.filename, frame.lineno)
+        for frame in frames
+        if frame.filename.startswith(here) and "site-packages" not in frame.filename
+    ]
 
 
 def _only_one(module: ModuleType) -> Scheduler:

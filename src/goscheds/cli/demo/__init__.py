@@ -48,7 +48,7 @@ def demo(directory: Path | None, url: str | None, workers: int) -> None:
     with tempfile.TemporaryDirectory(prefix="goscheds-demo-") as scratch:
         url = url or f"sqlite:///{scratch}/jobs.db"
         with _ended_by_signals(), _namespace(url) as scheduler:
-            click.echo(f"{len(files):,} files of {directory}, {workers} workers, {scheduler.url}")
+            click.echo(f"{len(files):,} files of {directory}\n{workers} workers on {scheduler.url}")
             sys.exit(_perform(scheduler, url, files, workers, Path(scratch)))
 
 

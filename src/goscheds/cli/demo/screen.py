@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LINE = 1.0
 """Seconds between lines where there is no terminal."""
+BAR = 48
+"""Characters that the progress bar is wide."""
 REFRESH = 10
 """Drawings a second."""
 
@@ -51,6 +53,7 @@ def _drawn(scene: Scene) -> Group:
     from rich.console import Group  # noqa: PLC0415 - imported when something is shown
     from rich.progress_bar import ProgressBar  # noqa: PLC0415 - the same
     from rich.table import Table  # noqa: PLC0415 - the same
+    from rich.text import Text  # noqa: PLC0415 - the same
 
     counts = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     for what, _ in scene.counts:
@@ -61,7 +64,7 @@ def _drawn(scene: Scene) -> Group:
         workers.add_column(heading, min_width=8)
     for hand in scene.hands:
         workers.add_row(str(hand.pid), str(hand.holds), hand.state, style="red" if "killed" in hand.state else "")
-    bar = ProgressBar(scene.total, scene.done, width=72)
-    return Group(
-        "", workers, "", counts, "", bar, f"[dim]{scene.done:,} of {scene.total:,} files, {scene.elapsed:.0f} s"
-    )
+    bar = Table.grid(padding=(0, 3, 0, 0))
+    told = Text(f"{scene.done:,} of {scene.total:,} files, {scene.elapsed:.0f} s", "dim")
+    bar.add_row(ProgressBar(scene.total, scene.done, width=BAR), told)
+    return Group("", workers, "", counts, "", bar)
