@@ -3,7 +3,8 @@
 --
 -- Parameters are written :name; :ns is the namespace's number. In braces stands what the dialect fills in:
 --   {now} its clock, microseconds; {place} the next place in line; {lock} how a claim skips rows that others hold;
---   {blank} no bytes; {record}, {claim}, {row} the columns of those values, in the order of goscheds.backends.sql.rows.
+--   {chosen} that an id is among the `chosen`; {blank} no bytes; {claim} and {row} the columns of those values, in the
+--   order of goscheds.backends.sql.rows.
 -- States are numbers: 0 scheduled, 1 ready, 2 active, 3 done, 4 dead, 5 cancelled. Literal, because a partial index
 -- serves only a statement that says the index's own condition.
 
@@ -13,7 +14,7 @@ SELECT {now}
 -- name: claim
 WITH clock AS MATERIALIZED (SELECT {now} AS moment),
 chosen AS MATERIALIZED (
-    SELECT id AS picked FROM goscheds_jobs
+    SELECT id FROM goscheds_jobs
     WHERE ns = :ns AND state = 1 AND queue = :queue
       AND EXISTS (SELECT 1 FROM goscheds_workers
                   WHERE ns = :ns AND id = :worker AND expires_at > (SELECT moment FROM clock))
@@ -23,7 +24,7 @@ chosen AS MATERIALIZED (
 UPDATE goscheds_jobs SET
     state = 2, fence = fence + 1, worker = :worker, changed_at = moment,
     deadline = CASE WHEN timeout > 0 THEN moment + timeout ELSE 0 END
-FROM chosen, clock WHERE ns = :ns AND id = picked
+FROM clock WHERE ns = :ns AND id {chosen}
 RETURNING {claim}
 
 -- name: held
@@ -50,21 +51,22 @@ WHERE expires_at > {now} OR held > 0
 -- name: overdue
 WITH clock AS MATERIALIZED (SELECT {now} AS moment),
 chosen AS MATERIALIZED (
-    SELECT id AS picked FROM goscheds_jobs
+    SELECT id FROM goscheds_jobs
     WHERE ns = :ns AND state = 2 AND deadline > 0 AND deadline <= (SELECT moment FROM clock)
     ORDER BY deadline LIMIT :limit {lock}
 )
 UPDATE goscheds_jobs SET fence = fence + 1, worker = :worker, changed_at = moment, deadline = 0
-FROM chosen, clock WHERE ns = :ns AND id = picked
+FROM clock WHERE ns = :ns AND id {chosen}
 RETURNING {claim}
 
 -- name: lapsed
 -- Who holds jobs without a good lease. One look into the index for each holder, however many jobs it holds; and not
 -- from goscheds_workers, so that a job is found even if its worker's row is gone.
 WITH RECURSIVE holder (worker) AS (
-    SELECT min(worker) FROM goscheds_jobs WHERE ns = :ns AND state = 2
+    SELECT (SELECT worker FROM goscheds_jobs WHERE ns = :ns AND state = 2 ORDER BY worker LIMIT 1)
     UNION ALL
-    SELECT (SELECT min(j.worker) FROM goscheds_jobs AS j WHERE j.ns = :ns AND j.state = 2 AND j.worker > holder.worker)
+    SELECT (SELECT j.worker FROM goscheds_jobs AS j
+            WHERE j.ns = :ns AND j.state = 2 AND j.worker > holder.worker ORDER BY j.worker LIMIT 1)
     FROM holder WHERE worker IS NOT NULL
 )
 SELECT worker FROM holder
@@ -74,14 +76,14 @@ WHERE worker IS NOT NULL
 -- name: orphans
 WITH clock AS MATERIALIZED (SELECT {now} AS moment),
 chosen AS MATERIALIZED (
-    SELECT id AS picked FROM goscheds_jobs
+    SELECT id FROM goscheds_jobs
     WHERE ns = :ns AND state = 2 AND worker = :holder
       AND NOT EXISTS (SELECT 1 FROM goscheds_workers
                       WHERE ns = :ns AND id = :holder AND expires_at > (SELECT moment FROM clock))
     LIMIT :limit {lock}
 )
 UPDATE goscheds_jobs SET fence = fence + 1, worker = :worker, changed_at = moment, deadline = 0
-FROM chosen, clock WHERE ns = :ns AND id = picked
+FROM clock WHERE ns = :ns AND id {chosen}
 RETURNING {claim}
 
 -- name: bury
@@ -98,7 +100,8 @@ RETURNING 1
 UPDATE goscheds_namespaces SET duty = '', duty_until = 0 WHERE ns = :ns AND duty = :worker
 
 -- name: outlook
-SELECT duty, duty_until, (SELECT min(execute_at) FROM goscheds_jobs WHERE ns = :ns AND state = 0), {now}
+SELECT duty, duty_until,
+    (SELECT execute_at FROM goscheds_jobs WHERE ns = :ns AND state = 0 ORDER BY execute_at LIMIT 1), {now}
 FROM goscheds_namespaces WHERE ns = :ns
 
 -- name: find
@@ -158,13 +161,14 @@ FROM clock WHERE ns = :ns AND id = :id AND state NOT IN (1, 2)
 RETURNING state, queue
 
 -- name: purge
--- The conditions stand twice: a job that was retried since it was chosen is not deleted.
-DELETE FROM goscheds_jobs
-WHERE ns = :ns AND state >= 3 AND state = :state AND changed_at < :before AND id IN (
+-- The conditions stand twice, as a job may have been retried since it was chosen; the second time so that no index fits.
+WITH chosen AS MATERIALIZED (
     SELECT id FROM goscheds_jobs
     WHERE ns = :ns AND state >= 3 AND state = :state AND changed_at < :before AND (:queue = '' OR queue = :queue)
     ORDER BY changed_at LIMIT :limit
 )
+DELETE FROM goscheds_jobs
+WHERE ns = :ns AND id {chosen} AND state + 0 = :state AND changed_at + 0 < :before
 RETURNING 1
 
 -- name: erase_jobs

@@ -16,7 +16,6 @@ TARGETS = {Verb.RETRY: 0, Verb.RELEASED: 1, Verb.DONE: 3, Verb.DEAD: 4, Verb.CAN
 
 _RECORD = "id, name, queue, payload, meta, execute_at, 0 AS delay, priority, timeout, unique_key"
 COLUMNS = {
-    "record": _RECORD,
     "claim": f"{_RECORD}, fence, changed_at, seq",
     "row": f"{_RECORD}, state, fence, worker, pushed_at, changed_at, result, cancelling",
 }

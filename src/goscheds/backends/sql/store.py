@@ -69,6 +69,10 @@ class SqlStore(ABC):
     def _atomically(self, work: Callable[[Run], T]) -> T:
         """Do some work in one transaction."""
 
+    def _singly(self, work: Callable[[Run], T]) -> T:
+        """Do some work in one transaction, which is a single statement where the database takes a batch at once."""
+        return self._atomically(work)
+
     @abstractmethod
     def _push(self, run: Run, jobs: Sequence[Record]) -> list[str]: ...
 
@@ -132,7 +136,8 @@ class SqlStore(ABC):
         return int(self._query(self.sql.now)[0][0])
 
     def push(self, jobs: Sequence[Record]) -> list[str]:
-        ids = self._atomically(lambda run: self._push(run, jobs)) if jobs else []
+        do = self._atomically if len(jobs) > 1 and any(job.unique_key for job in jobs) else self._singly
+        ids = do(lambda run: self._push(run, jobs)) if jobs else []
         self._bell.ring(DUTIES, *{job.queue for job in jobs})
         return ids
 
@@ -149,7 +154,8 @@ class SqlStore(ABC):
         return to_claims(self._query(self.sql.claim, queue=queue, worker=worker, limit=limit))
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
-        accepted = self._atomically(lambda run: self._settle(run, worker, outcomes)) if outcomes else []
+        do = self._atomically if any(outcome.jobs for outcome in outcomes) else self._singly
+        accepted = do(lambda run: self._settle(run, worker, outcomes)) if outcomes else []
         if any(outcome.jobs or outcome.verb in (Verb.RETRY, Verb.RELEASED) for outcome in outcomes):
             self._bell.ring_all()
         return accepted

@@ -1,0 +1,31 @@
+"""Jobs in a Postgres database."""
+
+from __future__ import annotations
+
+from goscheds.errors import ConfigError
+from goscheds.plugins import missing_driver
+from goscheds.url import flag, redact, split_options
+
+try:
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    from goscheds.backends.sql.postgres.store import PostgresStore
+except ImportError as error:
+    raise missing_driver("postgresql", error) from error
+
+__all__ = ["PostgresStore", "connect"]
+
+OPTIONS = {"wakeups": "on", "pgbouncer": "off"}
+
+
+def connect(url: str, namespace: str) -> PostgresStore:
+    """The store that ``postgresql://user@host/database`` names, options of libpq included. Raises ConfigError."""
+    bare, options = split_options(url, OPTIONS)
+    try:
+        conninfo_to_dict(bare)
+    except ProgrammingError:  # not the cause of the new error: it may quote the password
+        raise ConfigError(
+            f"{redact(url)!r} is not a URL that libpq understands. Look at its host and options."
+        ) from None
+    return PostgresStore(bare, namespace, wakeups=flag(options, "wakeups"), pgbouncer=flag(options, "pgbouncer"))

@@ -1,0 +1,61 @@
+-- The schema of version 1. Moments and durations are microseconds; a state's number stands in portable.sql. Text is
+-- compared byte by byte (COLLATE "C"): the same order on every server, and faster.
+
+CREATE TABLE goscheds_schema (version int NOT NULL);
+
+CREATE TABLE goscheds_namespaces (
+    ns int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    duty_until bigint NOT NULL DEFAULT 0,
+    duty text COLLATE "C" NOT NULL DEFAULT '', -- the worker that holds the duties
+    name text COLLATE "C" NOT NULL UNIQUE
+) WITH (fillfactor = 50);
+
+CREATE TABLE goscheds_workers (
+    expires_at bigint NOT NULL,
+    ns int NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    info bytea NOT NULL,
+    PRIMARY KEY (ns, id)
+) WITH (fillfactor = 50); -- a heartbeat changes no indexed column, so it stays on its page
+
+CREATE TABLE goscheds_paused (ns int NOT NULL, queue text COLLATE "C" NOT NULL, PRIMARY KEY (ns, queue));
+
+CREATE SEQUENCE goscheds_seq;
+
+-- Three versions of a row in the life of a job that goes well: room for them on its page, and a vacuum that comes by
+-- the number of dead rows rather than by their share of a table that may be large and mostly history.
+CREATE TABLE goscheds_jobs (
+    seq bigint NOT NULL, -- the place in line; negative before all that were never released
+    execute_at bigint NOT NULL,
+    timeout bigint NOT NULL,
+    fence bigint NOT NULL DEFAULT 0,
+    deadline bigint NOT NULL DEFAULT 0, -- of an active job with a timeout
+    pushed_at bigint NOT NULL,
+    changed_at bigint NOT NULL,
+    ns int NOT NULL,
+    state smallint NOT NULL,
+    priority smallint NOT NULL,
+    cancelling smallint NOT NULL DEFAULT 0,
+    id text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    queue text COLLATE "C" NOT NULL,
+    unique_key text COLLATE "C" NOT NULL,
+    worker text COLLATE "C" NOT NULL DEFAULT '',
+    payload bytea NOT NULL,
+    meta bytea NOT NULL,
+    result bytea NOT NULL DEFAULT '',
+    PRIMARY KEY (ns, id)
+) WITH (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_insert_scale_factor = 0.1, autovacuum_analyze_scale_factor = 0.05
+);
+
+-- One index for each live state, in the order that its statement asks for; a settled job stays in the last one alone.
+CREATE INDEX goscheds_ready ON goscheds_jobs (ns, queue, priority DESC, seq) WHERE state = 1;
+CREATE INDEX goscheds_due ON goscheds_jobs (ns, execute_at, seq) WHERE state = 0;
+CREATE INDEX goscheds_held ON goscheds_jobs (ns, worker) WHERE state = 2;
+CREATE INDEX goscheds_deadline ON goscheds_jobs (ns, deadline) WHERE state = 2 AND deadline > 0;
+CREATE INDEX goscheds_cancelling ON goscheds_jobs (ns, worker) WHERE state = 2 AND cancelling = 1;
+CREATE UNIQUE INDEX goscheds_unique ON goscheds_jobs (ns, unique_key) WHERE state < 3 AND unique_key <> '';
+CREATE INDEX goscheds_settled ON goscheds_jobs (ns, state, changed_at, queue) WHERE state >= 3;
