@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis.exceptions as driver
 from redis import Redis
@@ -19,7 +20,7 @@ log = logging.getLogger("goscheds")
 
 BLOCK = 2.0  # seconds of one BLMOVE: what an interrupt costs at most that comes just before it
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "protocol": 2,
     # By default the driver sends a command again when its answer was lost, and a push would land twice (measured).
     "retry": Retry(NoBackoff(), 0),
