@@ -79,7 +79,9 @@ class ThreadLane:
             return runs
         with self._idle:
             while not self._watch.stopping.is_set():
-                if runs := self._holdings.claim(self._queue, 1, self._block):
+                runs = self._holdings.claim(self._queue, 1, self._block)
+                self._outage.over()
+                if runs:
                     return runs
         return []
 
