@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from kit import KEEP, Tampered, heard, looping, record, states, until
+
+from goscheds.backends.memory import MemoryStore
+from goscheds.context import Context
+from goscheds.errors import StoreUnavailable
+from goscheds.execution import Execution
+from goscheds.handlers import Explicit, Registry
+from goscheds.holdings import Holdings
+from goscheds.job import Job
+from goscheds.record import Move, State
+from goscheds.streams import AsyncLane
+from goscheds.watch import Watch
+
+BLOCK = 5.0
+
+
+@contextmanager
+def streaming(store, handler, slots=10, sync=lambda job: None, block=BLOCK):
+    """A lane at work on the queue ``default``: ``handler`` for jobs named ``greet``, ``sync`` for those named so."""
+    handlers = Registry()
+    handlers.add(Explicit("greet", handler), "default")
+    handlers.add(Explicit("sync", sync), "other")
+    before = set(threading.enumerate())
+    with looping() as loop:
+        execution = Execution(handlers, KEEP, "w", loop)
+        holdings = Holdings(store, "w", execution, loop)
+        watch = Watch(holdings, execution)
+        lane = AsyncLane("default", slots, holdings, execution, loop, watch.stopping, block)
+        lane.watch, lane.holdings = watch, holdings
+        MemoryStore.heartbeat(store, "w", 1000, b"")
+        watch.start()
+        lane.start()
+        try:
+            yield lane
+        finally:
+            watch.stopping.set()
+            store.interrupt("w")
+            assert lane.join(10)
+            holdings.closing.set()
+            lane.close()
+            watch.close()
+    assert set(threading.enumerate()) <= before
+
+
+async def nothing(job: Job) -> None: ...
+
+
+def pushed(store, *ids: str, name="greet", **fields) -> None:
+    store.push([record(name, id=id, **fields) for id in ids])
+
+
+def all_done(store, *ids: str) -> None:
+    until(lambda: set(states(store, *ids)) == {State.DONE}, f"{ids} to be done")
+
+
+class Gate:
+    """A handler that waits until it is let through, and what it was called with."""
+
+    def __init__(self):
+        self.reached: list[str] = []
+        self._opened: Future[None] = Future()
+
+    def open(self) -> None:
+        self._opened.set_result(None)
+
+    async def __call__(self, job: Job) -> None:
+        self.reached.append(job.id)
+        await asyncio.shield(asyncio.wrap_future(self._opened))
+
+
+def test_thousands_run_on_one_loop():
+    store, running, together = Tampered(), set(), asyncio.Event()
+    ids = [str(n) for n in range(2000)]
+
+    async def handler(job):
+        running.add(job.id)
+        if len(running) == len(ids):
+            together.set()
+        await together.wait()
+
+    pushed(store, *ids)
+    with streaming(store, handler, slots=2000):
+        all_done(store, *ids)
+    assert store.calls["settle"] < 200, "they are settled in batches"
+
+
+def test_no_more_than_the_slots_run_at_a_time():
+    store, gate = Tampered(), Gate()
+    pushed(store, *"abcdef")
+    with streaming(store, gate, slots=2):
+        until(lambda: len(gate.reached) == 2)
+        assert states(store, *"abcdef").count(State.ACTIVE) == 2
+        gate.open()
+        all_done(store, *"abcdef")
+    assert gate.reached == list("abcdef")
+
+
+def test_each_slot_is_free_again_however_its_run_ended():
+    """Done, failed, timed out, cancelled, taken away: one leak a round, and the lane would stand still."""
+    store = Tampered()
+
+    async def handler(job: Job):
+        kind = job.id.split("-")[0]
+        if kind == "fails":
+            raise ValueError(kind)
+        if kind in ("cancelled", "timed"):
+            await asyncio.sleep(60)
+
+    with streaming(store, handler, slots=2) as lane:
+        for n in range(5):
+            fails, cancelled, timed = f"fails-{n}", f"cancelled-{n}", f"timed-{n}"
+            pushed(store, f"done-{n}", fails, cancelled)
+            until(lambda cancelled=cancelled: states(store, cancelled) == [State.ACTIVE])
+            store.move([Move.cancel(cancelled)])
+            lane.holdings.stop_cancelled([cancelled])
+            pushed(store, timed, timeout=timedelta(milliseconds=1))
+            until(lambda cancelled=cancelled: states(store, cancelled) == [State.CANCELLED])
+            store.move([Move.cancel(timed), Move.cancel(fails)])
+        until(lambda: lane._free == 2, "both slots to be free")
+
+
+def test_a_sync_handler_that_turns_up_runs_in_a_thread():
+    store, gate, names = Tampered(), Gate(), []
+    pushed(store, "a")
+    with streaming(store, gate, sync=lambda job: names.append(threading.current_thread().name)):
+        until(lambda: gate.reached)
+        pushed(store, "b", name="sync")
+        all_done(store, "b")
+        gate.open()
+        all_done(store, "a")
+    assert names == ["goscheds-sync"]
+
+
+def test_a_cancelled_sync_handler_keeps_its_slot_until_it_returns():
+    """To cancel the task that waits for its thread would leak the slot and strand the job."""
+    store, begun, free = Tampered(), threading.Event(), threading.Event()
+
+    def handler(job: Job, run: Context):
+        begun.set()
+        assert run.wait(10)
+        heard(free)
+        run.check()
+
+    pushed(store, "a", name="sync")
+    with streaming(store, nothing, slots=1, sync=handler) as lane:
+        heard(begun)
+        store.move([Move.cancel("a")])
+        lane.holdings.stop_cancelled(["a"])
+        pushed(store, "b")
+        assert not threading.Event().wait(0.05)
+        assert states(store, "b") == [State.READY]
+        free.set()
+        all_done(store, "b")
+        assert states(store, "a") == [State.CANCELLED]
+
+
+def test_what_ends_while_a_settle_is_on_its_way_goes_with_the_next():
+    store, on_its_way, answer, batches = Tampered(), threading.Event(), threading.Event(), []
+
+    def slow(worker, outcomes):
+        batches.append(len(outcomes))
+        if len(batches) == 1:
+            on_its_way.set()
+            heard(answer)
+
+    store.before["settle"] = slow
+    pushed(store, "first")
+    with streaming(store, nothing) as lane:
+        heard(on_its_way)
+        pushed(store, *"abcde")
+        until(lambda: len(lane._outcomes) == 5)
+        answer.set()
+        all_done(store, "first", *"abcde")
+    assert batches == [1, 5]
+
+
+def test_a_lane_that_stops_claims_no_more_though_slots_become_free():
+    store, gate = Tampered(), Gate()
+    pushed(store, *"abc")
+    with streaming(store, gate, slots=1) as lane:
+        until(lambda: gate.reached)
+        lane.watch.stopping.set()
+        assert not lane.join(0.01)
+        gate.open()
+        assert lane.join(10)
+        assert states(store, *"abc") == [State.DONE, State.READY, State.READY]
+    assert gate.reached == ["a"]
+
+
+def test_a_claim_that_comes_as_the_lane_stops_is_given_back_unrun():
+    store, gate = Tampered(), Gate()
+    with streaming(store, gate) as lane:
+        store.after["claim"] = lambda claims: claims and lane.watch.stopping.set()
+        pushed(store, "a")
+        assert lane.join(10)
+    assert gate.reached == []
+    assert states(store, "a") == [State.READY]
+
+
+def test_joined_means_that_no_claim_is_on_its_way():
+    store, on_its_way, answer = Tampered(), threading.Event(), threading.Event()
+
+    def slow(*_):
+        on_its_way.set()
+        heard(answer)
+
+    store.before["claim"] = slow
+    with streaming(store, nothing) as lane:
+        heard(on_its_way)
+        lane.watch.stopping.set()
+        store.interrupt("w")
+        assert not lane.join(0.01)
+        answer.set()
+        assert lane.join(10)
+
+
+def test_closing_settles_what_ended():
+    store, gate = Tampered(), Gate()
+    pushed(store, "a")
+    with streaming(store, gate) as lane:
+        until(lambda: gate.reached)
+        store.away = True
+        gate.open()
+        until(lambda: store.calls["settle"] > 1)
+        lane.watch.stopping.set()
+        store.away = False
+        lane.holdings.closing.set()
+        lane.close()
+        assert states(store, "a") == [State.DONE]
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away."), KeyError("fault"), SystemExit(1)])
+def test_it_claims_on_whatever_a_claim_comes_to(caplog, error):
+    store = Tampered()
+
+    def fail(*_):
+        raise error
+
+    with streaming(store, nothing, block=0.01):
+        store.before["claim"] = fail
+        pushed(store, "a", "b")
+        until(lambda: store.calls["claim"] > 3)
+        del store.before["claim"]
+        all_done(store, "a", "b")
+        until(lambda: "works again" in caplog.text)
+    assert [message.split(": ")[0] for message in caplog.messages] == ["Queue 'default'"] * 2
+
+
+def test_it_settles_on_whatever_a_settle_comes_to(caplog):
+    store = Tampered()
+
+    def fail(*_):
+        raise SystemExit
+
+    store.before["settle"] = fail
+    pushed(store, "a")
+    with streaming(store, nothing, slots=1):
+        until(lambda: "settling" in caplog.text)
+        del store.before["settle"]
+        pushed(store, "b")
+        all_done(store, "b")
