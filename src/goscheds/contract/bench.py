@@ -127,8 +127,8 @@ def together(calls: Iterable[Callable[[], T]]) -> list[T]:
     return [answer.result(3 * PATIENCE) for answer in answers]
 
 
-def settle_in(seconds: float = 0.1) -> None:
-    """Give a background call the time to begin its wait. Too short a time makes a test easier, never wrong."""
+def settle_in(seconds: float = 0.05) -> None:
+    """Give a background call the time to begin its wait. Too short a time makes a test easier to pass, never wrong."""
     time.sleep(seconds)
 
 
@@ -162,14 +162,14 @@ def recover_all(store: Store, worker: str, count: int, limit: int = 100) -> list
         claims.extend(store.recover(worker, limit))
         return len(claims) >= count
 
-    eventually(enough, within=5.0)
+    eventually(enough, within=LATE)
     assert len(claims) == count, "recovered, and was not to be"
     return claims
 
 
 def salvage(store: Store, worker: str) -> list[Claim]:
     """What a worker gets, one way or the other, of jobs that must not be lost."""
-    return eventually(lambda: store.recover(worker, 10) or store.claim("default", worker, 1, 0.2), within=5.0)
+    return eventually(lambda: store.recover(worker, 10) or store.claim("default", worker, 1, 0.2), within=LATE)
 
 
 def answers(store: Store) -> bool:

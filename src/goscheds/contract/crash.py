@@ -30,10 +30,10 @@ from goscheds.record import Claim, Outcome, State
 from goscheds.store import Store
 
 
-@pytest.mark.slow
 class Crash(Case):
     """SIGKILL and SIGSTOP, before, inside and after claim, settle and recover."""
 
+    @pytest.mark.slow
     def test_l2_sigkill_before_a_claim_strands_nothing(self, store: Store, start: Start) -> None:
         victim = start("wait", worker="victim", lease=SHORT)
         assert victim.hear() == "waiting"
@@ -42,6 +42,7 @@ class Crash(Case):
         store.push([job("one")])
         assert ids(salvage(store, hire(store))) == ["one"]
 
+    @pytest.mark.slow
     def test_l2_sigkill_inside_a_claim_strands_nothing(self, store: Store, start: Start) -> None:
         victim = start("wait", worker="victim", lease=SHORT)
         assert victim.hear() == "waiting"
@@ -55,6 +56,7 @@ class Crash(Case):
         assert time.monotonic() - began < LATE
         assert claim.record.id == "one"
 
+    @pytest.mark.slow
     def test_l2_sigkill_after_a_claim_strands_nothing(self, store: Store, start: Start) -> None:
         pushed = jobs(20)
         store.push(pushed)
@@ -66,6 +68,7 @@ class Crash(Case):
         assert sorted(ids(claims)) == ids(pushed)
         assert {claim.fence for claim in claims} == {2}
 
+    @pytest.mark.slow
     def test_l3_one_that_was_stopped_inside_a_claim_wakes_to_nothing(self, store: Store, start: Start) -> None:
         zombie = start("wait", worker="zombie", lease=SHORT)
         assert zombie.hear() == "waiting"
@@ -83,6 +86,7 @@ class Crash(Case):
         assert zombie.hear() == {"claimed": [], "accepted": []}
         assert row(store, "one").result == b"heir"
 
+    @pytest.mark.slow
     def test_s1_one_that_was_stopped_with_its_claims_settles_none_of_them(self, store: Store, start: Start) -> None:
         pushed = jobs(5)
         store.push(pushed)
@@ -98,6 +102,7 @@ class Crash(Case):
         found = {one.record.id: (one.state, one.result) for one in rows(store)}
         assert [found[id] for id in ids(claims)] == [(State.DONE, b"heir")] * 3 + [(State.ACTIVE, b"")] * 2
 
+    @pytest.mark.slow
     def test_l7_a_claim_that_its_live_worker_never_heard_of_is_found(self, store: Store, start: Start) -> None:
         deaf = start("wait", worker="deaf", lease=LONG)
         assert deaf.hear() == "waiting"
@@ -111,6 +116,7 @@ class Crash(Case):
         assert store.settle("deaf", [Outcome.done(claims[0], result=b"found")]) == ["one"]
         assert row(store, "one").result == b"found"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("scene", ["churn", "scavenge"])
     def test_l6_sigkill_at_any_instant_loses_nothing_and_repeats_nothing(
         self, store: Store, start: Start, scene: str
@@ -149,7 +155,7 @@ def _finish(store: Store) -> None:
         live = store.counts().jobs
         return not any(count for (queue, state), count in live.items() if queue != "after" and state != State.DONE)
 
-    eventually(finished)
+    eventually(finished, within=2 * LATE)
 
 
 def _done(claim: Claim) -> Outcome:

@@ -47,7 +47,7 @@ class Lease(Case):
         worker, claims = take(store, *jobs(3), lease=SHORT)
         other = clients.another()
         rival = hire(other)
-        until = time.monotonic() + 3 * SHORT
+        until = time.monotonic() + 2 * SHORT
         while time.monotonic() < until:
             assert not store.heartbeat(worker, SHORT, b"").lapsed
             assert other.recover(rival, 10) == []
@@ -61,10 +61,17 @@ class Lease(Case):
         assert store.recover(worker, 10) == []
         assert picture(store) == before
 
+    def test_l1_each_heartbeat_begins_the_lease_anew(self, store: Store) -> None:
+        for lease in (30, 60, 10):
+            before = store.now()
+            store.heartbeat("worker", lease, b"")
+            (worker,) = store.workers()
+            assert before + lease * SECOND <= worker.expires_at <= store.now() + lease * SECOND
+
     def test_l2_a_worker_that_stops_loses_all_its_jobs_when_its_lease_is_over(
         self, store: Store, clients: Clients
     ) -> None:
-        worker, claims = take(store, *jobs(3), job("queued apart"), lease=SHORT)
+        worker, claims = take(store, *jobs(4), lease=SHORT / 2)
         (lease,) = [one for one in store.workers() if one.id == worker]
         assert lease.held == 4
         other = clients.another()
@@ -107,7 +114,7 @@ class Lease(Case):
         self, store: Store, clients: Clients
     ) -> None:
         worker, other = hire(store, SHORT / 2), clients.another()
-        claim = background(lambda: store.claim("default", worker, 1, 2 * SHORT))
+        claim = background(lambda: store.claim("default", worker, 1, SHORT))
         eventually(lambda: worker not in [one.id for one in other.workers()])
         other.push([job("one")])
         assert claim.result(PATIENCE) == []
@@ -157,7 +164,7 @@ class Lease(Case):
     def test_l4_a_job_past_its_timeout_is_taken_back_from_a_worker_that_heartbeats(
         self, store: Store, clients: Clients
     ) -> None:
-        timeout = 200 * MILLISECOND
+        timeout = 100 * MILLISECOND
         worker, (late, _) = take(store, job("late", timeout=timeout), job("free"))
         other = clients.another()
         (taken,) = recover_all(other, hire(other), 1)

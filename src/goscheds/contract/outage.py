@@ -30,10 +30,10 @@ from goscheds.record import Claim, Move, Outcome, State
 from goscheds.store import Capability, Store
 
 
-@pytest.mark.slow
 class Outage(Case):
     """What a store promises when its server goes and comes back."""
 
+    @pytest.mark.slow
     def test_p1_pushed_jobs_survive_a_restart_of_the_store(self, store: Store, restart: Callable[[], None]) -> None:
         need(store, Capability.DURABLE)
         ready, scheduled, held = jobs(20), jobs(20, delay=HOUR), jobs(20, queue="held")
@@ -46,6 +46,7 @@ class Outage(Case):
         assert states == {id: state for state, pushed in expected.items() for id in ids(pushed)}
         assert store.settle(worker, [Outcome.done(claim) for claim in claims]) == ids(held)
 
+    @pytest.mark.slow
     def test_f1_every_verb_says_that_the_store_is_gone(self, store: Store, restart: Callable[[], None]) -> None:
         store.push([job("one"), job("later", delay=HOUR)])
         worker = hire(store)
@@ -71,6 +72,7 @@ class Outage(Case):
                 assert error.__cause__ is not None
         assert any(isinstance(error, StoreUnavailable) for seen in errors for error in seen.result())
 
+    @pytest.mark.slow
     def test_f2_a_store_that_was_gone_and_is_back_works_again_by_itself(
         self, store: Store, restart: Callable[[], None]
     ) -> None:

@@ -151,7 +151,7 @@ class Time(Case):
         assert 1_600_000_000 * SECOND < times[0] < LATEST
 
     def test_t3_a_due_job_is_made_ready_with_no_traffic_at_all(self, store: Store) -> None:
-        store.push([job("due", delay=400 * MILLISECOND), job("later", delay=HOUR)])
+        store.push([job("due", delay=200 * MILLISECOND), job("later", delay=HOUR)])
         assert store.promote("duty", 10, PATIENCE) == 1
         ready = row(store, "due")
         assert ready.state is State.READY
@@ -161,7 +161,7 @@ class Time(Case):
         other = clients.another()
         worker, claim = take_one(other, job("retried"))
         store.push([job("later", delay=HOUR), job("moved", delay=HOUR)])
-        soon = 100 * MILLISECOND
+        soon = 50 * MILLISECOND
         for id, schedule in (
             ("pushed", lambda: other.push([job("pushed", delay=soon)])),
             ("moved", lambda: other.move([Move.reschedule("moved", delay=soon)])),
@@ -177,11 +177,11 @@ class Time(Case):
         for sleeper, other in ((polling, store), (store, polling)):
             promotion = background(partial(sleeper.promote, "duty", 10, PATIENCE))
             settle_in()
-            other.push([job(delay=100 * MILLISECOND)])
+            other.push([job(delay=50 * MILLISECOND)])
             assert promotion.result(LATE) == 1
 
     def test_t3_an_idle_promotion_returns_after_its_timeout(self, store: Store) -> None:
-        for timeout in (0.0, 0.3):
+        for timeout in (0.0, 0.2):
             began = time.monotonic()
             assert store.promote("duty", 10, timeout) == 0
             assert timeout * 0.9 <= time.monotonic() - began < timeout + LATE
