@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Generic, Protocol, TypeVar
 
 from goscheds.errors import StoreError
@@ -20,8 +20,8 @@ class Connection(Protocol):
 
 C = TypeVar("C", bound=Connection)
 
+# A parent process's connections: closing them here would end them there, so they are kept and never touched.
 _inherited: list[object] = []
-"""A parent process's connections: closing them here would end them there, so they are kept and never touched."""
 
 
 class Pool(Generic[C]):
@@ -58,10 +58,9 @@ class Pool(Generic[C]):
         if self._process != os.getpid():
             _inherited.append(self._idle)
             self._idle, self._process = deque(), os.getpid()
-        try:
+        with suppress(IndexError):
             return self._idle.pop()
-        except IndexError:
-            return self._connect()
+        return self._connect()
 
     def _give_back(self, connection: C) -> None:
         if self._open and self._sound(connection):

@@ -11,8 +11,9 @@ Values = tuple[Any, ...]
 
 STATES = (State.SCHEDULED, State.READY, State.ACTIVE, State.DONE, State.DEAD, State.CANCELLED)
 CODES = {state: code for code, state in enumerate(STATES)}
+
+# The state that an outcome asks for; what becomes of a retry depends on the clock.
 TARGETS = {Verb.RETRY: 0, Verb.RELEASED: 1, Verb.DONE: 3, Verb.DEAD: 4, Verb.CANCELLED: 5}
-"""The state that an outcome asks for; what becomes of a retry depends on the clock."""
 
 _RECORD = "id, name, queue, payload, meta, execute_at, 0 AS delay, priority, timeout, unique_key"
 COLUMNS = {

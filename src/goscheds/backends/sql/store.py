@@ -31,9 +31,7 @@ from goscheds.record import (
 )
 from goscheds.store import DUTY_LEASE, Capability
 
-VERSION = 1
-"""The schema that this code reads and writes."""
-
+VERSION = 1  # of the schema that this code reads and writes
 SECOND = 1_000_000  # microseconds
 
 T = TypeVar("T")

@@ -36,7 +36,7 @@ class PostgresStore(SqlStore):
     """A namespace of jobs in the database at ``url``."""
 
     dialect = "postgres"
-    parameter = r"%(\1)s"
+    parameter = r"%(\1)b"  # binary: psycopg writes the text of arrays by regular expressions, five times slower
     sql = load(dialect, TOKENS, parameter)
 
     def __init__(self, url: str, namespace: str, *, wakeups: bool, pgbouncer: bool) -> None:

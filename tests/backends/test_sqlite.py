@@ -1,0 +1,362 @@
+"""What only the SQLite store has: its file, its URLs, its plans, its watcher."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from statistics import median, quantiles
+
+import pytest
+
+from goscheds.backends.sql.sqlite import SqliteStore, connect, file
+from goscheds.backends.sql.statements import script
+from goscheds.contract.bench import LATE, SECOND, background, eventually, hire, job, jobs, rows, settle_in
+from goscheds.errors import ConfigError, SchemaTooNew, StoreError, StoreUnavailable
+from goscheds.record import Outcome
+
+Open = Callable[..., SqliteStore]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "jobs.db"
+
+
+@pytest.fixture
+def another(path: Path) -> Iterator[Open]:
+    opened: list[SqliteStore] = []
+
+    def another(options: str = "", namespace: str = "shop") -> SqliteStore:
+        store = connect(f"sqlite:///{path}{options}", namespace)
+        opened.append(store)
+        store.open()
+        return store
+
+    yield another
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(another: Open) -> SqliteStore:
+    return another()
+
+
+@pytest.fixture
+def anybody() -> Callable[[], AbstractContextManager[None]]:
+    """Makes the tests an ordinary user for a while, since permissions are nothing to root."""
+
+    @contextmanager
+    def anybody() -> Iterator[None]:
+        user = os.geteuid()
+        os.seteuid(user or 65534)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+
+    return anybody
+
+
+def sql(path: Path, statement: str) -> list[tuple]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def run(code: str, *arguments: object) -> subprocess.Popen[str]:
+    program = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+class TestUrl:
+    @pytest.mark.parametrize(
+        ("url", "says"),
+        [
+            ("sqlite://", "memory://"),
+            ("sqlite:///", "memory://"),
+            ("sqlite:///:memory:", "memory://"),
+            ("sqlite://jobs.db", "sqlite:///"),
+            ("sqlite:///jobs.db?sync=full", "synchronous"),
+            ("sqlite:///jobs.db?synchronous=off", "`full`"),
+            ("sqlite:///jobs.db?wakeups=never", "`off`"),
+        ],
+    )
+    def test_what_can_not_work_is_refused(self, url, says):
+        with pytest.raises(ConfigError, match=says):
+            connect(url, "shop")
+
+    def test_an_old_sqlite_is_refused(self, monkeypatch):
+        monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+        with pytest.raises(ConfigError, match=r"3\.35"):
+            connect("sqlite:///jobs.db", "shop")
+
+    def test_a_relative_path_stays_where_it_was(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        store = connect("sqlite:///my%20jobs.db", "shop")
+        monkeypatch.chdir("/")
+        store.open()
+        store.close()
+        assert (tmp_path / "my jobs.db").is_file()
+
+    @pytest.mark.parametrize(("options", "level"), [("", 1), ("?synchronous=full", 2)])
+    def test_synchronous_is_what_the_url_says(self, another, options, level):
+        with another(options)._pool.connection() as connection:
+            assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+class TestFile:
+    def test_a_missing_directory_is_named(self, tmp_path):
+        with pytest.raises(StoreError, match=r"nowhere/jobs.db.*directory"):
+            connect(f"sqlite:///{tmp_path}/nowhere/jobs.db", "shop").open()
+
+    def test_a_file_of_another_kind_is_named_and_left_alone(self, path):
+        path.write_text("These are not the jobs you are looking for. " * 50)
+        before = path.read_bytes()
+        with pytest.raises(StoreError, match=r"jobs.db.*another kind"):
+            connect(f"sqlite:///{path}", "shop").open()
+        assert path.read_bytes() == before
+
+    def test_a_file_that_can_not_be_written_is_named(self, anybody):
+        with tempfile.TemporaryDirectory() as folder:
+            sql(Path(folder, "jobs.db"), "PRAGMA user_version = 1")
+            Path(folder, "jobs.db").chmod(0o444)
+            Path(folder).chmod(0o555)
+            with anybody(), pytest.raises(StoreError, match=r"jobs\.db.*may this user write"):
+                connect(f"sqlite:///{folder}/jobs.db", "shop").open()
+
+    def test_a_full_disk_is_named_and_nothing_is_stored(self, store):
+        with store._pool.connection() as connection:
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            connection.execute(f"PRAGMA max_page_count = {pages + 20}")
+        with pytest.raises(StoreError, match=r"jobs.db.*full.*room"):
+            store.push(jobs(100, payload=bytes(10_000)))
+        assert not rows(store)
+        assert store.push([job("small")]) == ["small"]
+
+    def test_a_file_that_others_keep_locked_is_unavailable(self, path, another, monkeypatch):
+        monkeypatch.setattr(file, "BUSY", 0.2)
+        store = another()
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailable, match=r"locked"):
+                store.push([job()])
+            assert not store.counts().jobs, "reading does not wait for writers"
+        assert store.push([job("one")]) == ["one"]
+
+    @pytest.mark.slow
+    def test_a_process_killed_within_its_transaction_changes_nothing(self, store, path):
+        store.push(jobs(5, "kept"))
+        code = """if True:
+            import sqlite3, sys, time
+            connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+            connection.execute("PRAGMA cache_size = 1")  # so that the change is in the log before it is committed
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("UPDATE goscheds_jobs SET state = 3, payload = zeroblob(100000)")
+            print("within", flush=True)
+            time.sleep(60)
+        """
+        with run(code, path) as process:
+            assert process.stdout.readline() == "within\n"
+            process.send_signal(signal.SIGKILL)
+        worker = hire(store)
+        assert len(store.claim("default", worker, 10, 0)) == 5
+
+    @pytest.mark.slow
+    def test_a_forked_child_uses_the_store_without_harm(self, path):
+        code = """if True:
+            import os, sys
+            from goscheds.backends.sql.sqlite import connect
+            from goscheds.record import Record
+            store = connect("sqlite:///" + sys.argv[1], "shop")
+            store.open()
+            store.heartbeat("parent", 60, b"")
+            store.claim("default", "parent", 1, 0.1)  # its watcher runs
+            for number in range(3):
+                if os.fork() == 0:
+                    store.push([Record(f"child-{number}", "job", "default")])
+                    assert store.claim("none", "parent", 1, 0.1) == []
+                    os._exit(0)
+                assert os.wait()[1] == 0
+                store.push([Record(f"parent-{number}", "job", "default")])
+            print(len(store.claim("default", "parent", 10, 0)))
+        """
+        with run(code, path) as process:
+            assert process.communicate(timeout=30)[0] == "6\n"
+
+
+class TestSchema:
+    def test_a_later_schema_is_refused_and_left_alone(self, store, path):
+        store.close()
+        sql(path, "UPDATE goscheds_schema SET version = 99")
+        before = sql(path, "SELECT * FROM sqlite_master"), sql(path, "SELECT * FROM goscheds_namespaces")
+        with pytest.raises(SchemaTooNew, match="99"):
+            connect(f"sqlite:///{path}", "another").open()
+        assert (sql(path, "SELECT * FROM sqlite_master"), sql(path, "SELECT * FROM goscheds_namespaces")) == before
+
+    def test_the_tables_live_beside_those_of_others(self, path, another):
+        sql(path, "CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+        sql(path, "INSERT INTO orders VALUES (7)")
+        another().push([job()])
+        assert sql(path, "SELECT * FROM orders") == [(7,)]
+
+    def test_a_script_is_cut_at_its_statements(self):
+        statements = script("sqlite", 1)
+        assert all(statement.startswith("CREATE ") for statement in statements)
+        assert len(statements) == 12
+
+    @pytest.mark.slow
+    def test_eight_processes_create_it_at_once(self, path, another):
+        code = """if True:
+            import sys
+            from goscheds.backends.sql.sqlite import connect
+            from goscheds.record import Record
+            store = connect("sqlite:///" + sys.argv[1], "shop")
+            print("here", flush=True)
+            sys.stdin.readline()
+            store.open()
+            print(store.push([Record(sys.argv[2], "job", "default")])[0])
+            store.close()
+        """
+        processes = [run(code, path, f"job-{number}") for number in range(8)]
+        for process in processes:
+            assert process.stdout.readline() == "here\n"
+        for process in processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        assert [process.communicate(timeout=60)[0] for process in processes] == [f"job-{n}\n" for n in range(8)]
+        assert sql(path, "SELECT version FROM goscheds_schema") == [(1,)]
+        assert len(rows(another())) == 8
+
+
+INDEXES = {
+    "claim": "goscheds_ready",
+    "ready": "goscheds_ready",
+    "promote": "goscheds_due",
+    "outlook": "goscheds_due",
+    "overdue": "goscheds_deadline",
+    "orphans": "goscheds_held",
+    "lapsed": "goscheds_held",
+    "held": "goscheds_held",
+    "workers": "goscheds_held",
+    "cancelling": "goscheds_cancelling",
+    "holder": "goscheds_unique",
+    "purge": "goscheds_settled",
+    "counts": "goscheds_settled",
+    "push": "",
+    "settle": "sqlite_autoindex_goscheds_jobs_1",
+    "forget": "sqlite_autoindex_goscheds_jobs_1",
+    "settled": "sqlite_autoindex_goscheds_jobs_1",
+    "cancel": "sqlite_autoindex_goscheds_jobs_1",
+    "reschedule": "sqlite_autoindex_goscheds_jobs_1",
+    "retry": "sqlite_autoindex_goscheds_jobs_1",
+}
+
+
+class TestPlans:
+    """Every statement finds its rows through an index, and the one that was made for it."""
+
+    @pytest.mark.parametrize(("name", "index"), INDEXES.items())
+    def test_no_statement_scans_the_jobs(self, store, name, index):
+        statement = getattr(store.sql, name)
+        with store._pool.connection() as connection:
+            parameters = dict.fromkeys(_parameters(statement), 1)
+            steps = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+        plan = [step[3] for step in steps]
+        assert not [step for step in plan if step.startswith("SCAN goscheds_jobs")]
+        assert any(index in step for step in plan) or not index, plan
+
+    def test_a_settled_job_is_in_two_indexes_alone(self, path, store):
+        indexes = sql(path, "SELECT sql FROM sqlite_master WHERE tbl_name = 'goscheds_jobs' AND type = 'index'")
+        kept = [text for (text,) in indexes if text is None or "WHERE state >= 3" in text]
+        assert len(kept) == 2
+        assert len(indexes) == 8
+
+
+class TestThreads:
+    def test_threads_that_end_leave_no_connection(self, store):
+        for _ in range(20):
+            background(lambda: store.push([job()])).result(LATE)
+        assert len(store._pool._idle) == 1
+
+    def test_closing_ends_the_watcher(self, store):
+        waiting = background(lambda: store.claim("default", hire(store), 1, 20))
+        eventually(_watchers)
+        store.close()
+        assert waiting.result(LATE) == []
+        assert not _watchers()
+
+    def test_a_broken_call_leaves_no_transaction_behind(self, store):
+        with pytest.raises(StoreError, match=r"jobs\.db"):
+            store.push([job("fine"), job("broken", payload=object())])
+        assert not rows(store)
+        assert store.push([job("fine")]) == ["fine"]
+
+
+class TestWakeUps:
+    @pytest.mark.parametrize(("options", "within"), [("", 0.1), ("?wakeups=off", 0.35)])
+    def test_a_push_of_another_client_is_noticed(self, another, options, within):
+        here, there = another(options), another()
+        worker = hire(here)
+        late = [_seconds_to_wake(here, there, worker) for _ in range(3)]
+        assert min(late) < within
+
+    def test_a_watcher_that_fails_is_replaced_by_looking(self, another, path, monkeypatch, caplog):
+        def fail(*arguments, **options):
+            raise sqlite3.OperationalError("no more files")
+
+        here, there = another(), another()
+        worker = hire(here)
+        monkeypatch.setattr("goscheds.backends.sql.sqlite.watcher.sqlite3.connect", fail)
+        assert min(_seconds_to_wake(here, there, worker) for _ in range(3)) < 0.5
+        assert "no more files" in caplog.text
+
+    @pytest.mark.slow
+    def test_idle_workers_cost_next_to_nothing(self, store):
+        worker = hire(store)
+        waiting = [background(lambda: store.claim("default", worker, 1, 4)) for _ in range(8)]
+        settle_in(1)
+        began = time.process_time()
+        time.sleep(2.5)
+        assert (time.process_time() - began) / 2.5 < 0.02
+        assert [claims.result(LATE) for claims in waiting] == [[]] * 8
+
+    @pytest.mark.slow
+    def test_promotion_is_late_by_milliseconds(self, store):
+        late = []
+        for _ in range(40):
+            store.push([job(delay=30_000)])
+            store.promote("duty", 10, 5)
+            (claim,) = store.claim("default", hire(store), 1, 0)
+            late.append(claim.claimed_at - claim.record.execute_at)
+            store.settle("duty", [Outcome.done(claim)])
+        assert median(late) < 0.005 * SECOND
+        assert quantiles(late, n=10)[-1] < 0.05 * SECOND
+
+
+def _parameters(statement: str) -> set[str]:
+    return set(re.findall(r":(\w+)", statement))
+
+
+def _watchers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "goscheds-listener"]
+
+
+def _seconds_to_wake(here: SqliteStore, there: SqliteStore, worker: str) -> float:
+    waiting = background(lambda: (here.claim("default", worker, 1, 10), time.monotonic()))
+    settle_in(0.2)
+    began = time.monotonic()
+    there.push([job()])
+    claims, ended = waiting.result(LATE)
+    assert len(claims) == 1
+    return ended - began
