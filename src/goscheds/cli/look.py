@@ -10,7 +10,7 @@ import msgspec
 
 from goscheds.cli.output import Column, clean, json_option, print_json, print_table
 from goscheds.cli.target import store_options
-from goscheds.cli.times import exact, relative, spell
+from goscheds.cli.times import exact, relative
 from goscheds.cli.views import JobView
 from goscheds.job import JobInfo
 from goscheds.record import State
@@ -55,7 +55,7 @@ def _columns(now: datetime) -> list[Column[JobInfo]]:
         Column("NAME", lambda info: info.job.name),
         Column("QUEUE", lambda info: info.job.queue),
         Column("STATE", lambda info: info.state.value, whole=True),
-        Column("WHEN", lambda info: relative(_when(info), now)),
+        Column("WHEN", lambda info: relative(_when(info), now), whole=True),
         Column("FAILED", lambda info: str(info.attempts) if info.attempts else "", right=True),
         Column("ERROR", lambda info: _shortened(info.error)),
     ]
@@ -104,7 +104,7 @@ def _facts(info: JobInfo, now: datetime) -> list[tuple[str, str]]:
         ("pushed", _moment(info.pushed_at, now)),
         ("due", _moment(job.execute_at, now) if job.execute_at else ""),
         ("priority", str(job.priority)),
-        ("timeout", spell(job.timeout) if job.timeout else "none"),
+        ("timeout", f"{job.timeout.total_seconds():g} s" if job.timeout else "none"),
         ("unique key", job.unique_key or ""),
         ("attempts", _attempts(info)),
         ("crashes", str(info.crashes) if info.crashes else ""),

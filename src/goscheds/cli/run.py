@@ -40,7 +40,8 @@ def _target_argument(command: Command) -> Command:
 
 
 def _log_options(command: Command) -> Command:
-    level = click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
+    level = click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True,
+                         help="How much to log.")  # fmt: skip
     return level(click.option("--log-json", is_flag=True, help="Log one JSON object a line.")(command))
 
 

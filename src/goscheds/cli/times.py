@@ -18,6 +18,8 @@ _UNITS = {
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
+TEN = 10
+"""Below it, one digit before the point leaves room for one behind it."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 
 
@@ -57,17 +59,14 @@ def moment(text: str) -> datetime:
 
 
 def spell(span: timedelta) -> str:
-    """A span in its two largest units: ``3.2 s``, ``5 m 3 s``, ``2 d 4 h``."""
+    """A span in one unit, rounded: ``3.2 s``, ``75 m``, ``2 d``."""
     seconds = abs(span.total_seconds())
     if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 10:  # noqa: PLR2004 - one digit before the point leaves room for one behind it
-        return f"{seconds:.1f} s"
-    for unit, size, smaller, step in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
-        if seconds >= size:
-            rest = int(seconds % size // step)
-            return f"{int(seconds // size)} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{seconds:.0f} s"
+        return f"{seconds * 1000:.{1 if seconds * 1000 < TEN else 0}f} ms"
+    for unit, size, limit in (("s", 1, 90), ("m", 60, 90), ("h", 3600, 36)):
+        if seconds < limit * size:
+            return f"{seconds / size:.{1 if seconds < TEN else 0}f} {unit}"
+    return f"{seconds / 86400:,.0f} d"
 
 
 def relative(moment: datetime, now: datetime) -> str:

@@ -101,8 +101,11 @@ def _namespace(url: str) -> Iterator[Scheduler]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end us like Ctrl-C: by an exception, so that everything is cleared away."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    """Whatever tells us to end does it by an exception, so that everything is cleared away.
+
+    SIGINT is among them, as a shell starts background programs with it ignored.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         yield
