@@ -161,7 +161,7 @@ def test_each_check_can_fail_and_none_hides_the_others(tmp_path, broken):
     clone = Clone(tmp_path, "sh")
     assert clone.run("check").returncode == 0
     assert clone.run("check", fail=broken).returncode == 1
-    assert len(clone.ran()) == 5
+    assert len(clone.ran()) == 4
 
 
 def test_ci_is_a_script_that_parses():
