@@ -25,7 +25,9 @@ DEFAULTS: dict[str, Any] = {
 
 # A plan that is kept with a prepared statement may be one from when the table was small, and then reads all of it. That
 # was 50 ms instead of 0.3 for a claim in front of 80,000 jobs; to plan each time costs 0.2.
-PLANS = "SET plan_cache_mode = force_custom_plan; SET jit = off"
+SESSION = """
+    SET plan_cache_mode = force_custom_plan; SET jit = off; SET default_transaction_isolation = 'read committed'
+"""
 
 CLASHES = (
     psycopg.errors.DeadlockDetected,
@@ -63,7 +65,7 @@ def connect(url: str, *, pgbouncer: bool) -> psycopg.Connection:
         connection.close()
         raise StoreError(f"{redact(url)} is Postgres {connection.info.server_version // 10000}; goscheds needs 13.")
     if not pgbouncer:
-        connection.execute(PLANS)
+        connection.execute(SESSION)
     return connection
 
 

@@ -1,0 +1,476 @@
+"""What only the Postgres store has: its URLs, its plans, its notifications, its locks."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from statistics import median, quantiles
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from goscheds.backends.sql.postgres import PostgresStore, connect, listener
+from goscheds.contract.bench import (
+    HOUR,
+    LATE,
+    SECOND,
+    background,
+    eventually,
+    gather,
+    hire,
+    ids,
+    job,
+    jobs,
+    rows,
+    settle_in,
+    together,
+)
+from goscheds.errors import ConfigError, SchemaTooNew, StoreError, StoreUnavailable
+from goscheds.record import Move, Outcome, State
+
+Open = Callable[..., PostgresStore]
+
+
+@pytest.fixture(scope="module")
+def database(postgres_url: str) -> Iterator[str]:
+    """A database of this module's own, so that its tables hold what its tests put there."""
+    name = f"goscheds_{uuid4().hex[:8]}"
+    sql(postgres_url, f"CREATE DATABASE {name}")
+    yield urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
+    sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def another(database: str) -> Iterator[Open]:
+    opened: list[PostgresStore] = []
+    own = uuid4().hex[:12]
+
+    def another(options: str = "", namespace: str = own) -> PostgresStore:
+        store = connect(database + options, namespace)
+        opened.append(store)
+        store.open()
+        return store
+
+    yield another
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(another: Open) -> PostgresStore:
+    return another()
+
+
+def sql(url: str, statement: str, *parameters: object) -> list[tuple]:
+    with closing(psycopg.connect(url, autocommit=True)) as connection:
+        cursor = connection.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+class TestUrl:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://user:hunter2@host/jobs?nonsense=1",
+            "postgresql://user:hunter2@host:port/jobs?password=hunter2&x",
+            "postgresql://user:hunter2@host/jobs?wakeups=perhaps",
+            "postgresql://user:hunter2@host/jobs?pgbouncer=1",
+        ],
+    )
+    def test_what_can_not_work_is_refused_without_its_password(self, url):
+        with pytest.raises(ConfigError) as caught:
+            connect(url, "shop")
+        assert "hunter2" not in "".join(_told(caught.value))
+
+    def test_a_server_that_is_not_there_is_named_without_its_password(self):
+        store = connect("postgresql://user:hunter2@127.0.0.1:1/jobs", "shop")
+        with pytest.raises(StoreUnavailable, match=r"user:\*\*\*@127\.0\.0\.1:1/jobs") as caught:
+            store.open()
+        assert "hunter2" not in "".join(_told(caught.value))
+
+    def test_a_missing_driver_is_named(self):
+        code = """if True:
+            import sys
+            sys.modules["psycopg"] = None
+            from goscheds.errors import ConfigError
+            from goscheds.plugins import open_store
+            try:
+                open_store("postgresql://host/jobs")
+            except ConfigError as error:
+                print(error)
+        """
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        assert "goscheds[postgres]" in told
+
+    def test_options_of_libpq_reach_the_server(self, database, another):
+        sql(database, "CREATE SCHEMA IF NOT EXISTS elsewhere")
+        another("?application_name=shop&options=-csearch_path%3Delsewhere").push([job()])
+        assert sql(database, "SELECT count(*) FROM elsewhere.goscheds_jobs") == [(1,)]
+
+
+class TestSchema:
+    def test_a_later_schema_is_refused_and_left_alone(self, database):
+        sql(database, "CREATE SCHEMA later")
+        there = f"{database}?options=-csearch_path%3Dlater"
+        sql(there, "CREATE TABLE goscheds_schema AS SELECT 99 AS version")
+        with pytest.raises(SchemaTooNew, match="99"):
+            connect(there, "shop").open()
+        assert sql(database, "SELECT tablename FROM pg_tables WHERE schemaname = 'later'") == [("goscheds_schema",)]
+
+    def test_an_open_store_needs_no_right_to_create(self, database, store):
+        role = f"shop_{uuid4().hex[:8]}"
+        sql(database, f"CREATE ROLE {role} LOGIN")
+        sql(database, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
+        sql(database, f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}")
+        parts = urlsplit(database)
+        humble = connect(parts._replace(netloc=f"{role}@{parts.hostname}:{parts.port}").geturl(), store._namespace)
+        humble.open()
+        assert humble.push([job("one")]) == ["one"]
+        humble.close()
+        sql(database, f"DROP OWNED BY {role}")
+        sql(database, f"DROP ROLE {role}")
+
+    @pytest.mark.slow
+    def test_eight_processes_create_it_at_once(self, database):
+        sql(database, "CREATE SCHEMA crowd")
+        url = f"{database}?options=-csearch_path%3Dcrowd"
+        code = """if True:
+            import sys
+            from goscheds.backends.sql.postgres import connect
+            from goscheds.record import Record
+            store = connect(sys.argv[1], "shop")
+            print("here", flush=True)
+            sys.stdin.readline()
+            store.open()
+            print(store.push([Record(sys.argv[2], "job", "default")])[0])
+            store.close()
+        """
+        processes = [_run(code, url, f"job-{number}") for number in range(8)]
+        for process in processes:
+            assert process.stdout.readline() == "here\n"
+        for process in processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        assert [process.communicate(timeout=60)[0] for process in processes] == [f"job-{n}\n" for n in range(8)]
+        assert sql(url, "SELECT version FROM goscheds_schema") == [(1,)]
+        assert sql(url, "SELECT count(*) FROM goscheds_jobs") == [(8,)]
+
+
+@pytest.fixture(scope="module")
+def crowded(database: str) -> Iterator[PostgresStore]:
+    """A store of its own tables, with 20,000 jobs in each state that a statement may not walk through."""
+    sql(database, "CREATE SCHEMA crowded")
+    store = connect(f"{database}?options=-csearch_path%3Dcrowded", "crowded")
+    store.open()
+    store.heartbeat("worker", 3600, b"")
+    for _ in range(2):
+        store.push(jobs(10_000, queue="history"))
+        while claims := store.claim("history", "worker", 5_000, 0):
+            store.settle("worker", [Outcome.done(claim) for claim in claims])
+        store.push(jobs(10_000, queue="default"))
+        store.push(jobs(10_000, queue="default", delay=HOUR))
+        store.push(jobs(10_000, queue="held", timeout=HOUR))
+        store.claim("held", "worker", 10_000, 0)
+    yield store
+    store.close()
+
+
+STATEMENTS = {
+    "claim": {"queue": "default", "worker": "worker", "limit": 10},
+    "promote": {"limit": 10},
+    "outlook": {},
+    "overdue": {"worker": "other", "limit": 10},
+    "lapsed": {},
+    "orphans": {"worker": "other", "holder": "gone", "limit": 10},
+    "bury": {},
+    "cancelling": {"worker": "worker"},
+    "purge": {"state": 3, "before": 2**62, "limit": 10, "queue": ""},
+    "find": {"after": "", "queue": "", "name": "", "limit": 11},
+    "cancel": {"id": "none"},
+    "reschedule": {"id": "none", "execute_at": 0, "delay": 0},
+    "retry": {"id": "none", "meta": b""},
+    "lock": {"ids": ["none"] * 10},
+    "holders": {"id": ["none"] * 10, "unique_key": ["none"] * 10},
+    "settle": {
+        "worker": "worker",
+        "id": ["none"] * 10,
+        "keep": [True] * 10,
+        **dict.fromkeys(("fence", "target", "execute_at", "delay"), [1] * 10),
+        **dict.fromkeys(("meta", "result"), [b""] * 10),
+    },
+}
+
+
+class TestPlans:
+    """C3: each statement reads no more than its batch, whatever else is in the table and however old the statistics."""
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("analyzed", [False, True])
+    @pytest.mark.parametrize("name", STATEMENTS)
+    def test_a_statement_reads_its_batch_alone(self, crowded, name, analyzed):
+        statement = getattr(crowded.sql, name).replace("{where}", "1 = 1")
+
+        def explain(run) -> dict:
+            if analyzed:
+                run("ANALYZE goscheds_jobs")
+            ((plan,),) = run(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", **STATEMENTS[name])
+            raise _Planned(plan if isinstance(plan, list) else json.loads(plan))
+
+        with pytest.raises(_Planned) as planned:
+            crowded._atomically(explain)
+        nodes = [node for node in _nodes(planned.value.plan[0]["Plan"]) if node.get("Relation Name") == "goscheds_jobs"]
+        assert nodes
+        for node in nodes:
+            read = node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+            assert node["Node Type"] != "Seq Scan", node
+            assert read <= 100, node
+
+
+class _Planned(Exception):
+    """Carries a plan out of a transaction that is rolled back."""
+
+    def __init__(self, plan: list[dict]) -> None:
+        super().__init__("planned")
+        self.plan = plan
+
+
+class TestWakeUps:
+    @pytest.mark.parametrize(("options", "within"), [("", 0.1), ("?wakeups=off", 0.35), ("?pgbouncer=on", 0.35)])
+    def test_a_push_of_another_client_is_noticed(self, another, options, within):
+        here, there = another(options), another()
+        worker = hire(here)
+        assert min(_seconds_to_wake(here, there, worker) for _ in range(2)) < within
+
+    def test_a_listener_that_hears_nothing_is_replaced_by_looking(self, another, monkeypatch, caplog):
+        here, there = another(), another()
+        worker = hire(here)
+        connected = here._bell._connect
+
+        def bounced() -> (
+            psycopg.Connection
+        ):  # as PgBouncer does it: LISTEN succeeds, on a connection of somebody else's
+            connection = connected()
+            execute = connection.execute
+            connection.execute = lambda query, *rest: execute(
+                "SELECT 1" if query.startswith("LISTEN") else query, *rest
+            )
+            return connection
+
+        monkeypatch.setattr(here._bell, "_connect", bounced)
+        monkeypatch.setattr(listener, "HEARSAY", 0.05)
+        assert min(_seconds_to_wake(here, there, worker) for _ in range(2)) < 0.5
+        assert "PgBouncer" in caplog.text
+
+    def test_a_listener_whose_connection_is_cut_listens_again(self, database, another, caplog):
+        here, there = another(), another()
+        worker = hire(here)
+        waiting = background(lambda: here.claim("default", worker, 1, 20))
+        eventually(lambda: here._bell.patience == 1)
+        terminated = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ '^LISTEN'"
+        assert sql(database, f"{terminated} AND datname = current_database()")
+        there.push([job("one")])
+        assert ids(waiting.result(LATE)) == ["one"]
+        assert "terminat" in caplog.text
+        waiting = background(lambda: here.claim("default", worker, 1, 20))
+        eventually(lambda: here._bell.patience == 1)
+        settle_in()
+        began = time.monotonic()
+        there.push([job("two")])
+        assert ids(waiting.result(LATE)) == ["two"]
+        assert time.monotonic() - began < 0.2
+
+    def test_a_batch_notifies_once_for_each_queue_and_once_for_the_earliest(self, database, store):
+        later = job("later", delay=2 * HOUR)
+        store.push([later])
+        with closing(psycopg.connect(database, autocommit=True)) as ear:
+            ear.execute(f'LISTEN "goscheds.{store._namespace}"')
+            heard = partial(_heard, ear)
+            store.push([*jobs(100, queue="mail"), *jobs(100, queue="\N{PILE OF POO}" * 255)])
+            assert heard() == ["mail", "\N{PILE OF POO}" * 255]
+            store.push(jobs(10, delay=3 * HOUR))
+            assert heard() == []
+            store.push(jobs(10, delay=HOUR))
+            assert heard() == [""]
+            worker = hire(store)
+            claims = store.claim("mail", worker, 100, 0)
+            store.settle(worker, [Outcome.done(claim) for claim in claims[:90]])
+            assert heard() == []
+            store.settle(worker, [Outcome.released(claim) for claim in claims[90:]])
+            assert heard() == ["mail"]
+            store.move([Move.reschedule("later", delay=1), Move.cancel("none")])
+            assert heard() == [""]
+            store.promote(worker, 10, 1)
+            assert heard() == ["default"]
+
+    def test_without_wakeups_nothing_is_notified_and_nobody_listens(self, database, another):
+        silent = another("?wakeups=off")
+        with closing(psycopg.connect(database, autocommit=True)) as ear:
+            ear.execute(f'LISTEN "goscheds.{silent._namespace}"')
+            silent.push([job(), job(delay=HOUR)])
+            silent.claim("none", hire(silent), 1, 0.3)
+            assert _heard(ear) == []
+        assert type(silent._bell).__name__ == "Bell"
+
+    @pytest.mark.slow
+    def test_promotion_is_late_by_milliseconds(self, store):
+        late = []
+        worker = hire(store)
+        for _ in range(40):
+            store.push([job(delay=30_000)])
+            store.promote("duty", 10, 5)
+            (claim,) = store.claim("default", worker, 1, 0)
+            late.append(claim.claimed_at - claim.record.execute_at)
+        assert median(late) < 0.01 * SECOND
+        assert quantiles(late, n=10)[-1] < 0.05 * SECOND
+
+
+class TestClashes:
+    def test_settles_in_opposite_orders_do_not_lock_each_other_out(self, another):
+        stores = [another() for _ in range(4)]
+        worker = hire(stores[0])
+        stores[0].push(jobs(200))
+        claims = gather(stores[0], worker)
+        for _ in range(5):
+            outcomes = [Outcome.retry(claim, meta=b"again") for claim in claims]
+            orders = [outcomes, outcomes[::-1], outcomes[::2] + outcomes[1::2], outcomes[100:] + outcomes[:100]]
+            together([partial(store.settle, worker, order) for store, order in zip(stores, orders, strict=True)])
+            claims = gather(stores[0], worker)
+            assert len(claims) == 200
+
+    def test_pushes_of_the_same_keys_in_opposite_orders_agree(self, another):
+        stores = [another() for _ in range(4)]
+        for attempt in range(5):
+            keys = [f"{attempt}-{number}" for number in range(50)]
+            batches = [[job(unique_key=key) for key in keys[:: 1 - 2 * (nth % 2)]] for nth in range(4)]
+            named = together([partial(store.push, batch) for store, batch in zip(stores, batches, strict=True)])
+            holders = {one.record.unique_key: one.record.id for one in rows(stores[0], limit=1000)}
+            for batch, answer in zip(batches, named, strict=True):
+                assert answer == [holders[one.unique_key] for one in batch]
+
+    def test_a_holder_that_vanishes_before_it_is_named_makes_room(self, store, monkeypatch):
+        store.push([job("holder", unique_key="key")])
+        run, gone = store._run, []
+
+        def interfere(connection, statement, /, **parameters):
+            if statement == store.sql.holders and not gone:
+                gone.append(store.move([Move.cancel("holder")]))
+            return run(connection, statement, **parameters)
+
+        monkeypatch.setattr(store, "_run", interfere)
+        batch = [job("before"), job("heir", unique_key="key"), job("after"), job("late", unique_key="key")]
+        assert store.push(batch) == ["before", "heir", "after", "heir"]
+        assert gone == [[State.CANCELLED]]
+
+    def test_moves_that_would_make_two_holders_of_a_key_make_one(self, another):
+        stores = [another() for _ in range(4)]
+        worker = hire(stores[0])
+        for _ in range(5):
+            for number in range(4):
+                stores[0].push([job(f"job-{number}", unique_key="key")])
+                for claim in gather(stores[0], worker):
+                    stores[0].settle(worker, [Outcome.dead(claim)])
+            moves = [Move.retry(f"job-{number}") for number in range(4)]
+            states = together([partial(store.move, [move]) for store, move in zip(stores, moves, strict=True)])
+            assert sorted(str(state) for (state,) in states) == ["dead", "dead", "dead", "ready"]
+            for claim in gather(stores[0], worker):
+                stores[0].settle(worker, [Outcome.done(claim, keep=False)])
+            stores[0].erase()
+            worker = hire(stores[0])
+
+    def test_a_database_that_is_serializable_by_default_serves_as_well(self, another):
+        stores = [another("?options=-cdefault_transaction_isolation%3Dserializable") for _ in range(4)]
+        worker = hire(stores[0])
+        together([partial(store.push, jobs(100)) for store in stores])
+        taken = together([partial(gather, store, worker, batch=7) for store in stores])
+        assert len({claim.record.id for claims in taken for claim in claims}) == 400
+        settled = together(
+            [
+                partial(store.settle, worker, [Outcome.done(claim) for claim in claims])
+                for store, claims in zip(stores, taken, strict=True)
+            ]
+        )
+        assert sum(map(len, settled)) == 400
+
+
+class TestConnections:
+    def test_connections_that_were_cut_are_replaced_after_one_error(self, database, store):
+        together([store.now for _ in range(8)])
+        ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'goscheds'"
+        sql(database, f"{ended} AND datname = current_database()")
+        with pytest.raises(StoreUnavailable):
+            store.now()
+        together([store.now for _ in range(8)])
+
+    def test_behind_pgbouncer_nothing_is_left_in_the_session(self, another):
+        store = another("?pgbouncer=on")
+        worker = hire(store)
+        for _ in range(10):
+            store.push(jobs(2))
+            store.settle(worker, [Outcome.done(claim) for claim in store.claim("default", worker, 10, 0)])
+        with store._pool.connection() as connection:
+            assert connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
+            changed = connection.execute("SELECT name FROM pg_settings WHERE source = 'session'").fetchall()
+        assert {name for (name,) in changed} <= {"client_encoding", "application_name"}
+
+    def test_an_error_of_the_server_is_told_with_its_cause_and_leaves_the_connection_sound(self, store):
+        with pytest.raises(StoreError) as caught:
+            store.push([job("fine"), job("broken", name="no\0 text")])
+        assert isinstance(caught.value.__cause__, psycopg.Error)
+        assert not rows(store)
+        assert len(store._pool._idle) == 1
+
+    @pytest.mark.slow
+    def test_a_process_killed_within_its_transaction_changes_nothing(self, database, store):
+        store.push(jobs(5))
+        code = """if True:
+            import psycopg, sys, time
+            connection = psycopg.connect(sys.argv[1])
+            connection.execute("UPDATE goscheds_jobs SET state = 3")
+            print("within", flush=True)
+            time.sleep(60)
+        """
+        with _run(code, database) as process:
+            assert process.stdout.readline() == "within\n"
+            worker = hire(store)
+            assert store.claim("default", worker, 10, 0.1) == [], "locked rows are passed by"
+            process.send_signal(signal.SIGKILL)
+        assert len(eventually(lambda: store.claim("default", worker, 10, 1))) == 5
+
+
+def _run(code: str, *arguments: object) -> subprocess.Popen[str]:
+    program = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _told(error: BaseException | None) -> Iterator[str]:
+    """Whatever a traceback would show of an error."""
+    while error:
+        yield f"{error} {error!r}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _nodes(plan: dict) -> Iterator[dict]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
+
+
+def _heard(ear: psycopg.Connection) -> list[str]:
+    return sorted(notification.payload for notification in ear.notifies(timeout=0.15))
+
+
+def _seconds_to_wake(here: PostgresStore, there: PostgresStore, worker: str) -> float:
+    waiting = background(lambda: here.claim("default", worker, 1, 10))
+    settle_in(0.25)
+    began = time.monotonic()
+    there.push([job()])
+    assert len(waiting.result(LATE)) == 1
+    return time.monotonic() - began
