@@ -160,13 +160,13 @@ class Execution:
         if run.context.cancelled:  # while it was on its way to the loop
             coroutine.close()
             return Stopped()
+        limit = asyncio.timeout(micros / 1_000_000) if micros else None  # one without an end costs 5 µs a job
         try:
-            async with asyncio.timeout(micros / 1_000_000 if micros else None) as limit:
-                value = await coroutine
+            value = await (_within(limit, coroutine) if limit else coroutine)
         except (asyncio.CancelledError, JobCancelled) as error:
             return _stopped(run, error)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its own failure
-            return TimedOut() if limit.expired() else Raised(error)
+            return TimedOut() if limit and limit.expired() else Raised(error)
         return self._returned(value)
 
     def _returned(self, value: Any) -> Returned:
@@ -197,6 +197,11 @@ class Execution:
             f" in {outcome.delay / 1e6:.3g} s" if outcome.delay else "",
             exc_info=error if outcome.verb is Verb.DEAD else None,
         )
+
+
+async def _within(limit: asyncio.Timeout, coroutine: Any) -> Any:
+    async with limit:
+        return await coroutine
 
 
 def _stopped(run: Run, error: BaseException) -> End:

@@ -44,7 +44,7 @@ class AsyncLane:
         self._freed = threading.Condition()
         self._ended = threading.Event()
         self._closed = threading.Event()
-        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself would let them be collected
+        self._tasks: dict[Run, asyncio.Task[None]] = {}  # the loop itself would let them be collected
         self._claiming = threading.Thread(target=self._claim, name=f"goscheds-{queue}-claim", daemon=True)
         self._settling = threading.Thread(target=self._settle, name=f"goscheds-{queue}-settle", daemon=True)
 
@@ -90,15 +90,17 @@ class AsyncLane:
 
     def _spawn(self, runs: Sequence[Run]) -> None:
         for run in runs:
-            task = asyncio.get_running_loop().create_task(self._run(run))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[run] = asyncio.get_running_loop().create_task(self._run(run))
 
     async def _run(self, run: Run) -> None:
-        outcome = await self._execution.arun(run)
+        try:
+            outcome = await self._execution.arun(run)
+        finally:
+            del self._tasks[run]
         if self._holdings.finish(run):
             self._outcomes.append(outcome)
-            self._ended.set()
+            if not self._ended.is_set():  # to set it takes its lock each time, and that is 1 µs a job
+                self._ended.set()
         else:
             self._release(1)
 
