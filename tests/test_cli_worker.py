@@ -189,7 +189,7 @@ class TestScheduler:
         with process("scheduler", "sqlite:///jobs.db", cwd=tmp_path) as duties:
             ends(scheduler, id, State.READY)
             duties.terminate()
-            assert "serves the duties alone at sqlite:///jobs.db." in logged(duties)
+            assert "the duties alone for namespace 'goscheds' at sqlite:///jobs.db." in logged(duties)
 
     @pytest.mark.slow
     def test_the_store_may_stand_in_the_environment(self, tmp_path, scheduler):

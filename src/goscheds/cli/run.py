@@ -88,6 +88,7 @@ def scheduler(target: str | None, namespace: str | None, log_level: str, *, log_
     if not target:
         raise click.UsageError(f"Which store? Give {EXAMPLES}, or set GOSCHEDS_STORE.")
     with find_scheduler(target, namespace) as found:
+        log.info("Doing the duties alone for namespace %r at %s.", found.namespace, found.url)
         found.run()
 
 

@@ -85,9 +85,9 @@ def _repeats(evidence: Evidence) -> str:
     failed = evidence.failed & twice
     other = twice - killed - failed
     reasons = [
-        (failed, "failed at the first attempt, on purpose"),
-        (killed, "were running in the worker that was killed"),
-        (other, "were running in a worker whose lease ran out"),
+        (failed, "after failing on purpose"),
+        (killed, "after their worker was killed"),
+        (other, "after a lease that ran out"),
     ]
-    told = "; ".join(f"{len(ids):,} {reason}" for ids, reason in reasons if ids)
+    told = ", ".join(f"{len(ids):,} {reason}" for ids, reason in reasons if ids)
     return f"{len(twice):,} ran twice" + (f": {told}." if told else ".")
