@@ -208,6 +208,18 @@ def test_the_duties_move_over_when_their_holder_is_gone():
         assert states(store, "a") == [State.READY]
 
 
+def test_who_lost_its_lease_leaves_the_duties_to_others():
+    """The store gives it no orphans: it would hold the duties, and nobody would take the lost jobs back."""
+    store = Tampered()
+    with duty(store) as duties:
+        duties._holdings.leased_until = time.monotonic() - 1
+        assert duties.round(0.01) == 0
+        assert store.calls["promote"] == 0
+        duties._holdings.leased_until = time.monotonic() + 60
+        duties.round(0)
+        assert store.calls["promote"] == 1
+
+
 def test_a_goodbye_hands_them_over_at_once():
     store = Tampered()
     orphaned(store, "a")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -49,6 +50,16 @@ def test_it_keeps_the_lease(caplog):
         assert store.recover("other", 10) == []
         assert not run.context.cancelled
     assert caplog.messages == []
+
+
+def test_it_says_how_long_the_lease_is_good_for():
+    """By the moment at which it asked: the answer may take its time."""
+    store = Tampered()
+    with beating(store, lease=60) as (heart, holdings):
+        asked = []
+        store.before["heartbeat"] = lambda *_: asked.append(time.monotonic())
+        heart.beat()
+        assert asked[0] + 59.9 < holdings.leased_until <= asked[0] + 60
 
 
 def test_the_first_beat_is_no_lapse():

@@ -64,6 +64,9 @@ class Duties:
 
         Each part is bounded, so that none holds up the others: what is left over comes in the next round.
         """
+        if time.monotonic() > self._holdings.leased_until:  # it is given no orphans: somebody else must do the duties
+            self._stopping.wait(timeout)
+            return 0
         if self._leading:
             timeout = max(0.0, min(timeout, min(self._recover_at, self._purge_at) - time.monotonic()))
         promoted = self._holdings.store.promote(self._holdings.worker, PROMOTED, timeout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from goscheds.holdings import Holdings
@@ -44,7 +45,9 @@ class Heart:
 
     def beat(self) -> None:
         """One heartbeat. Raises StoreError."""
+        began = time.monotonic()
         answer = self._holdings.store.heartbeat(self._holdings.worker, self._lease, self._info())
+        self._holdings.leased_until = began + self._lease
         if answer.lapsed and self._beating:
             log.warning("Worker %s had lost its lease; looking what it still holds.", self._holdings.worker)
             self._holdings.suspect()

@@ -34,11 +34,13 @@ class Holdings:
         self.stir: Callable[[], None] = lambda: None  # the watch has something to look at
         self.timed: dict[tuple[str, int], Run] = {}  # those with a timeout
         self.closing = threading.Event()  # settling no longer waits for the store
+        self.leased_until = float("inf")  # monotonic seconds; the heart says
         self._execution = execution
         self._loop = loop
         self._runs: dict[tuple[str, int], Run] = {}
         self._disowned: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
+        self._outage = Outage(f"Worker {worker}, settling", self.closing)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -92,7 +94,6 @@ class Holdings:
 
     def _insist(self, outcomes: Sequence[Outcome]) -> set[str] | None:
         """The accepted ids, or None when it could not be done. Repeating is harmless (S3)."""
-        outage = Outage(f"Worker {self.worker}, settling {len(outcomes)} job(s)", self.closing)
         errors = 0
         while True:
             try:
@@ -104,9 +105,9 @@ class Holdings:
                         "Worker %s could not settle %d job(s); they will run again.", self.worker, len(outcomes)
                     )
                     return None
-                outage.endure(error)
+                self._outage.endure(error)
             else:
-                outage.over()
+                self._outage.over()
                 return accepted
 
     def _tell(self, ended: Iterable[tuple[Outcome, Run | None]], accepted: set[str]) -> None:
