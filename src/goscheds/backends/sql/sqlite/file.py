@@ -37,7 +37,7 @@ def mapped(path: Path) -> Iterator[None]:
 
 def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     """A connection that any thread may use, one at a time. Raises sqlite3.Error."""
-    connection = sqlite3.connect(path, BUSY, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
     try:
         _use_wal(connection)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
