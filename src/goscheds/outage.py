@@ -28,9 +28,10 @@ def insist(call: Callable[[], T], what: str, seconds: float = INSIST) -> T:
         try:
             return call()
         except StoreUnavailable as error:
-            if time.monotonic() + wait > until:
+            left = until - time.monotonic()
+            if left <= 0:
                 raise StoreUnavailable(f"Could not {what}: {error} Tried for {seconds:g} s.") from error
-        time.sleep(wait * jitter.uniform(0.5, 1))
+        time.sleep(min(left, wait * jitter.uniform(0.5, 1)))
         wait *= 2
 
 
