@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from goscheds.cli.times import duration, exact, moment, relative, spell
 from goscheds.errors import ConfigError
 
 HELP_MS = 150
+ROOT = Path(__file__).parent.parent
 NAMES = [name for topic in COMMANDS.values() for name in topic]
 
 
@@ -55,6 +57,28 @@ class TestHelp:
     def test_python_m_is_the_same_program(self):
         told = subprocess.run([sys.executable, "-m", "goscheds", "--help"], capture_output=True, text=True, check=True)
         assert told.stdout == printed("--help")
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+TOLD = [
+    (page.name, line.partition("  #")[0].partition(" |")[0])
+    for page in PAGES
+    for line in page.read_text().splitlines()
+    if line.startswith("goscheds ")
+]
+
+
+@pytest.mark.parametrize(("page", "line"), TOLD)
+def test_what_the_pages_tell_to_type_can_be_typed(page, line):
+    _, name, *words = shlex.split(line)
+    command = main.get_command(click.Context(main), name)
+    assert command is not None, name
+    command.make_context(name, words)
+
+
+def test_the_pages_name_every_command():
+    told = (ROOT / "docs" / "command-line.md").read_text()
+    assert all(f"`{name}`" in told for name in NAMES)
 
 
 def _cpu_ms(*command: object) -> float:
