@@ -108,12 +108,10 @@ class Claim(Case):
         assert ids(gather(store, worker, batch=4)) == expected[1:]
 
     def test_c2_due_jobs_join_the_end_of_their_queue_earliest_first(self, store: Store) -> None:
-        due = store.now() + 30 * MILLISECOND
-        store.push(
-            [job("third", execute_at=due + 3), job("first", execute_at=due + 1), job("second", execute_at=due + 2)]
-        )
+        soon = 30 * MILLISECOND  # by the store's clock: scheduled, however late the push comes
+        store.push([job("third", delay=soon + 3), job("first", delay=soon + 1), job("second", delay=soon + 2)])
         store.push([job("ready")])
-        pass_moment(store, due + 3)
+        pass_moment(store, row(store, "third").record.execute_at)
         store.push([job("late")])
         assert store.promote("duty", 10, 1.0) == 3
         assert ids(gather(store, hire(store))) == ["ready", "late", "first", "second", "third"]

@@ -85,7 +85,7 @@ def hold(store: Store, worker: str, lease: float) -> None:
     say(_finish(store, worker, claims))
 
 
-def wait(store: Store, worker: str, lease: float, timeout: float = 4.0) -> None:
+def wait(store: Store, worker: str, lease: float, timeout: float = 2.0) -> None:
     """Block in a claim, and settle what it gives."""
     store.open()
     store.heartbeat(worker, lease, b"")

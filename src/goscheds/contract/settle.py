@@ -221,9 +221,8 @@ class Settle(Case):
         assert store.settle(worker, [Outcome.done(held)]) == ["held"]
 
     def test_s3_a_promotion_repeated_promotes_nothing_more(self, store: Store) -> None:
-        due = store.now() + 5 * MILLISECOND
-        store.push(jobs(5, execute_at=due))
-        pass_moment(store, due)
+        store.push([job(f"{number}", delay=5 * MILLISECOND) for number in range(5)])
+        pass_moment(store, row(store, "4").record.execute_at)
         assert eventually(lambda: store.promote("duty", 3, 0)) == 3
         assert store.promote("duty", 3, 0) == 2
         assert store.promote("duty", 3, 0) == 0

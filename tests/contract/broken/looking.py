@@ -61,6 +61,16 @@ class EndsAPauseAtAPurge(Intact):
         return purged
 
 
+@breaks("K1")
+class WakesTheScheduledAtARetryByHand(Intact):
+    def move(self, moves):
+        states = super().move(moves)
+        if any(move.verb is MoveVerb.RETRY and state is State.READY for move, state in zip(moves, states, strict=True)):
+            for job in [job for job in self._books.jobs.values() if job.state is State.SCHEDULED][:1]:
+                self._books.promote(job)
+        return states
+
+
 @breaks("K2")
 class PurgesEveryQueue(Intact):
     def purge(self, state, before, limit, queue=""):
