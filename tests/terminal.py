@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import pty
+import select
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import dedent
 
@@ -49,6 +51,31 @@ def application(source: str, directory: Path) -> str:
     name = f"app{next(_names)}_of_{os.getpid()}"
     (directory / f"{name}.py").write_text(dedent(source))
     return name
+
+
+@contextmanager
+def on_a_terminal(*words: str, cwd: Path, columns: int = 80) -> Iterator[Callable[[], str]]:
+    """Run the command line on a terminal of its own; what gives all that it has written so far."""
+    ours, its = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "LINES": "40", "TERM": "xterm-256color"}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "goscheds", *words], cwd=cwd, env=environment, stdin=its, stdout=its, stderr=its
+    )
+    os.close(its)
+    written = bytearray()
+
+    def read() -> str:
+        with suppress(OSError):  # EIO: the program has ended
+            while select.select([ours], [], [], 0.05)[0]:
+                written.extend(os.read(ours, 65536))
+        return written.decode()
+
+    try:
+        yield read
+    finally:
+        running.kill()
+        running.wait()
+        os.close(ours)
 
 
 @contextmanager

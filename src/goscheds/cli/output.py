@@ -64,16 +64,16 @@ def print_table(columns: Sequence[Column[T]], items: Sequence[T], empty: str) ->
 
 
 def rich_table(columns: Sequence[Column[T]], items: Sequence[T]) -> Table:
-    """The items as rich's table."""
+    """The items as rich's table, without the columns that have nothing to say of any of them."""
     from rich.table import Table  # noqa: PLC0415 - the same
     from rich.text import Text  # noqa: PLC0415 - the same
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
-    for column in columns:
+    told = [(column, cells) for column in columns if any(cells := [clean(column.cell(item)) for item in items])]
+    for column, _ in told:
         table.add_column(column.heading, justify="right" if column.right else "left", no_wrap=column.whole)
-    for item in items:
-        cells = [clean(column.cell(item)) for column in columns]
-        table.add_row(*(Text(cell, STYLES.get(cell, ""), no_wrap=True, overflow="ellipsis") for cell in cells))
+    for row in zip(*(cells for _, cells in told), strict=True):
+        table.add_row(*(Text(cell, STYLES.get(cell, ""), no_wrap=True, overflow="ellipsis") for cell in row))
     return table
 
 
