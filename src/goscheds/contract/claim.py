@@ -25,6 +25,7 @@ from goscheds.contract.bench import (
     job,
     jobs,
     pass_moment,
+    row,
     settle_in,
     state,
     take,
