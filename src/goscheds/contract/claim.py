@@ -110,7 +110,8 @@ class Claim(Case):
 
     def test_c2_due_jobs_join_the_end_of_their_queue_earliest_first(self, store: Store) -> None:
         soon = 30 * MILLISECOND  # by the store's clock: scheduled, however late the push comes
-        store.push([job("third", delay=soon + 3), job("first", delay=soon + 1), job("second", delay=soon + 2)])
+        delays = {"third": 3, "first": 1, "second": 2}
+        store.push([job(id, delay=soon + after * MILLISECOND) for id, after in delays.items()])
         store.push([job("ready")])
         pass_moment(store, row(store, "third").record.execute_at)
         store.push([job("late")])
