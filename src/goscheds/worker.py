@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Concatenate
 
 from goscheds.clock import duration_micros
 from goscheds.crew import LEASE, Crew, Shift
 from goscheds.errors import ConfigError
 from goscheds.handlers import Explicit, Registry
+from goscheds.job import Job
 from goscheds.scheduler import Scheduler, check_queue
 
 log = logging.getLogger("goscheds")
+Handler = Callable[[Job], Any] | Callable[Concatenate[Job, ...], Any]
+"""Takes the job, and a Context where it asks for one. The first half is in the second, but mypy types lambdas by it."""
 SLOTS = 8
 """Jobs at a time in a queue that no number was given for."""
 SHORTEST_LEASE = timedelta(seconds=1)
@@ -53,7 +56,7 @@ class Worker:
         self._own = Registry()
         self._shift = Shift(self._muster)
 
-    def register_handler(self, name: str, function: Callable[..., Any], *, queue: str = "default") -> None:
+    def register_handler(self, name: str, function: Handler, *, queue: str = "default") -> None:
         """Run jobs of ``name`` with ``function(job)``, sync or async. Raises ConfigError if the name is taken."""
         self._own.add(Explicit(name, function), check_queue(queue))
 
