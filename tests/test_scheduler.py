@@ -253,7 +253,7 @@ if "early" in sys.argv: scheduler.push(Job("a"))
 child = os.fork()
 scheduler.push(Job("b"))
 scheduler.close()
-if not child: os._exit(0)
+if not child: sys.exit()
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 

@@ -223,6 +223,17 @@ def test_joined_means_that_no_claim_is_on_its_way():
         assert lane.join(10)
 
 
+def test_what_was_given_back_frees_its_slot_when_it_ends():
+    store, gate = Tampered(), Gate()
+    pushed(store, "a")
+    with streaming(store, gate, slots=1) as lane:
+        until(lambda: gate.reached)
+        lane.holdings.release(lane.holdings.unfinished())
+        gate.open()
+        all_done(store, "a")
+    assert gate.reached == ["a", "a"]
+
+
 def test_closing_settles_what_ended():
     store, gate = Tampered(), Gate()
     pushed(store, "a")

@@ -147,6 +147,17 @@ def test_an_attempt_within_its_timeout_is_left_alone():
         assert not run.context.cancelled
 
 
+def test_an_attempt_that_ended_as_its_time_was_over_has_ended():
+    store = Tampered()
+    pushed(store, "a", timeout=timedelta(hours=1))
+    with watching(store) as (watch, holdings, _):
+        [run] = holdings.claim("default", 1, 0)
+        assert holdings.finish(run)
+        watch._end(run)
+        assert not run.context.cancelled
+        assert store.calls["settle"] == 0
+
+
 def test_doubt_is_cleared_up():
     store = Tampered()
     pushed(store, "a")
