@@ -185,7 +185,7 @@ def crowded(database: str) -> Iterator[PostgresStore]:
 
 STATEMENTS = {
     "claim": {"queue": "default", "worker": "worker", "limit": 10},
-    "promote": {"limit": 10},
+    "promote": {"worker": "worker", "lease": 10, "limit": 10},
     "outlook": {},
     "overdue": {"worker": "other", "limit": 10},
     "lapsed": {},
@@ -247,7 +247,7 @@ class TestWakeUps:
     def test_a_push_of_another_client_is_noticed(self, another, options, within):
         here, there = another(options), another()
         worker = hire(here)
-        assert min(_seconds_to_wake(here, there, worker) for _ in range(2)) < within
+        assert median(_seconds_to_wake(here, there, worker) for _ in range(3)) < within
 
     def test_a_listener_that_hears_nothing_is_replaced_by_looking(self, another, monkeypatch, caplog):
         here, there = another(), another()

@@ -67,6 +67,8 @@ class Bell:
             if left <= 0 or self._over(worker):
                 return False
             self.waiting += 1
+            if self.waiting == 1:
+                self.changed.notify_all()  # nobody is there to hear it but a thread that listens on our behalf
             try:
                 self.changed.wait_for(
                     lambda: self.heard(topic) != heard or self._over(worker), min(left, pause, self.patience)
@@ -91,6 +93,10 @@ class ListeningBell(Bell):
     def listen(self) -> None:
         """Ring for whatever happens elsewhere, until closed; what happened before, ring for at the start."""
 
+    @abstractmethod
+    def hush(self) -> None:
+        """Make `listen` notice that the bell is closed."""
+
     def wait(self, worker: str, topic: str, heard: int, until: float, pause: float = HEARING) -> bool:
         with self.changed:
             if not self.closed and not (self._thread and self._thread.is_alive()):  # a fork leaves it in the parent
@@ -100,8 +106,9 @@ class ListeningBell(Bell):
 
     def close(self) -> None:
         super().close()
+        self.hush()
         if self._thread:
-            self._thread.join()
+            self._thread.join(HEARING)  # no longer, as it may be connecting to a server that does not answer
 
     def _run(self) -> None:
         pause, longest = BACKOFF
@@ -109,7 +116,8 @@ class ListeningBell(Bell):
             try:
                 self.listen()
             except self._errors as error:
-                log.warning("No word from other processes (%s); jobs are looked for every %s seconds.", error, DEAF)
+                if not self.closed:
+                    log.warning("No word from other processes (%s); jobs are looked for every %s seconds.", error, DEAF)
             self.patience = DEAF
             with self.changed:
                 self.changed.wait_for(lambda: self.closed, pause)

@@ -91,11 +91,6 @@ DELETE FROM goscheds_workers
 WHERE ns = :ns AND expires_at <= {now}
   AND NOT EXISTS (SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = goscheds_workers.id)
 
--- name: lead
-UPDATE goscheds_namespaces SET duty = :worker, duty_until = {now} + :lease
-WHERE ns = :ns AND (duty IN ('', :worker) OR duty_until <= {now})
-RETURNING 1
-
 -- name: resign
 UPDATE goscheds_namespaces SET duty = '', duty_until = 0 WHERE ns = :ns AND duty = :worker
 

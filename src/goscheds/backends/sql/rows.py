@@ -36,18 +36,14 @@ def to_row(values: Values) -> Row:
     )
 
 
-def where(query: Query) -> str:
-    """The states and ids of a query as a condition, with the parameters of ``identify``."""
+def where(query: Query) -> tuple[str, dict[str, str]]:
+    """A query as a condition and its parameters."""
+    parameters = {f"id{number}": id for number, id in enumerate(query.ids)}
     conditions = ["1 = 1"]
+    if query.ids:
+        conditions.append(f"id IN ({', '.join(f':{name}' for name in parameters)})")
     if query.states:
         conditions.append(f"state IN ({', '.join(str(CODES[state]) for state in query.states)})")
-        if SETTLED.issuperset(query.states):
-            conditions.append("state >= 3")
-    if query.ids:
-        conditions.append(f"id IN ({', '.join(f':id{number}' for number in range(len(query.ids)))})")
-    return " AND ".join(conditions)
-
-
-def identify(query: Query) -> dict[str, str]:
-    """The ids of a query as parameters."""
-    return {f"id{number}": id for number, id in enumerate(query.ids)}
+    if query.states and SETTLED.issuperset(query.states):
+        conditions.append("state >= 3")  # which is said for the sake of its index
+    return " AND ".join(conditions), {**parameters, "after": query.after, "queue": query.queue, "name": query.name}

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from goscheds.backends.sql.bell import DUTIES, Bell
 from goscheds.backends.sql.pool import Pool
-from goscheds.backends.sql.rows import CODES, STATES, Values, identify, to_claims, to_row, where
+from goscheds.backends.sql.rows import CODES, STATES, Values, to_claims, to_row, where
 from goscheds.backends.sql.statements import render, script
 from goscheds.errors import SchemaTooNew
 from goscheds.record import (
@@ -78,8 +78,8 @@ class SqlStore(ABC):
     def _settle(self, run: Run, worker: str, outcomes: Sequence[Outcome]) -> list[str]: ...
 
     @abstractmethod
-    def _promote_due(self, run: Run, limit: int) -> dict[str, int]:
-        """Make due jobs ready; how many in each queue."""
+    def _promote_due(self, run: Run, worker: str, limit: int) -> dict[str, int] | None:
+        """Take or keep the duties and make due jobs ready; how many in each queue, None if another has the duties."""
 
     @abstractmethod
     def _line_up(self, run: Run, ids: Sequence[str]) -> range:
@@ -123,12 +123,8 @@ class SqlStore(ABC):
 
     def erase(self) -> None:
         """Delete everything of the namespace."""
-
-        def work(run: Run) -> None:
-            for statement in (self.sql.erase_jobs, self.sql.erase_workers, self.sql.erase_paused, self.sql.erase_duty):
-                run(statement)
-
-        self._atomically(work)
+        statements = self.sql.erase_jobs, self.sql.erase_workers, self.sql.erase_paused, self.sql.erase_duty
+        self._atomically(lambda run: [run(statement) for statement in statements])
 
     def now(self) -> int:
         return int(self._query(self.sql.now)[0][0])
@@ -197,12 +193,7 @@ class SqlStore(ABC):
         return promoted
 
     def _promote(self, worker: str, limit: int) -> int | None:
-        def work(run: Run) -> dict[str, int] | None:
-            if not run(self.sql.lead, worker=worker, lease=int(DUTY_LEASE * SECOND)):
-                return None
-            return self._promote_due(run, limit)
-
-        promoted = self._atomically(work)
+        promoted = self._singly(lambda run: self._promote_due(run, worker, limit))
         self._bell.ring(*(promoted or ()))
         return None if promoted is None else sum(promoted.values())
 
@@ -219,13 +210,14 @@ class SqlStore(ABC):
                 return True
             if not self._bell.wait(worker, DUTIES, heard, until, (wake - now) / SECOND):
                 return False
+            if self._bell.heard(DUTIES) == heard:
+                return True
 
     def find(self, query: Query) -> Page:
         limit = len(query.ids) or query.limit
-        statement = self.sql.find.replace("{where}", render(where(query), {}, self.parameter))
-        found = self._query(
-            statement, after=query.after, queue=query.queue, name=query.name, limit=limit + 1, **identify(query)
-        )
+        condition, parameters = where(query)
+        statement = self.sql.find.replace("{where}", render(condition, {}, self.parameter))
+        found = self._query(statement, **parameters, limit=limit + 1)
         rows = tuple(to_row(values) for values in found[:limit])
         return Page(rows, rows[-1].record.id if len(found) > limit else "")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from os import dup
+from socket import SHUT_RDWR, socket
 
 import psycopg
 
@@ -11,7 +13,6 @@ from goscheds.backends.sql.bell import HEARING, ListeningBell
 
 PROOF = "\n"  # a topic that no queue has
 HEARSAY = 2.0  # seconds in which the proof comes
-GLANCE = 0.1  # seconds between two looks whether the store was closed
 
 
 class Listener(ListeningBell):
@@ -21,16 +22,23 @@ class Listener(ListeningBell):
         super().__init__(psycopg.Error)
         self._connect = connect
         self._channel = channel
+        self._connection: psycopg.Connection | None = None
 
     def listen(self) -> None:
-        with closing(self._connect()) as connection:
-            connection.execute(f'LISTEN "{self._channel}"')
-            self._prove(connection)
+        with closing(self._connect()) as self._connection:
+            if self.closed:
+                return
+            self._connection.execute(f'LISTEN "{self._channel}"')
+            self._prove(self._connection)
             self.patience = HEARING
             self.ring_all()
-            while not self.closed:
-                for notification in connection.notifies(timeout=GLANCE):
-                    self.ring(notification.payload)
+            for notification in self._connection.notifies():
+                self.ring(notification.payload)
+
+    def hush(self) -> None:
+        if self._connection and not self._connection.closed:
+            with suppress(OSError), socket(fileno=dup(self._connection.fileno())) as wire:
+                wire.shutdown(SHUT_RDWR)  # closing it would not wake a thread that waits for it
 
     def _prove(self, connection: psycopg.Connection) -> None:
         """Hear something said on another connection. Behind PgBouncer LISTEN succeeds, and nothing is ever heard."""

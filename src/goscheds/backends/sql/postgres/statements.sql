@@ -91,9 +91,14 @@ UNION ALL
 SELECT pg_notify(:channel, topic)::text, 0, false FROM topics WHERE :channel <> ''
 
 -- name: promote
-WITH due AS MATERIALIZED (
+-- A row ('', 0) says that the worker has the duties.
+WITH lead AS (
+    UPDATE goscheds_namespaces SET duty = :worker, duty_until = {now} + :lease
+    WHERE ns = :ns AND (duty IN ('', :worker) OR duty_until <= {now})
+    RETURNING ns
+), due AS MATERIALIZED (
     SELECT id AS picked, execute_at, seq FROM goscheds_jobs
-    WHERE ns = :ns AND state = 0 AND execute_at <= (SELECT {now})
+    WHERE ns = :ns AND state = 0 AND execute_at <= (SELECT {now}) AND EXISTS (SELECT 1 FROM lead)
     ORDER BY execute_at, seq LIMIT :limit {lock}
 ), placed AS MATERIALIZED (
     SELECT picked, nextval('goscheds_seq') AS place FROM due ORDER BY execute_at, seq
@@ -102,8 +107,18 @@ WITH due AS MATERIALIZED (
     FROM placed WHERE ns = :ns AND id = picked
     RETURNING queue
 )
-SELECT queue, count(*), CASE WHEN :channel <> '' THEN pg_notify(:channel, queue)::text END FROM moved GROUP BY queue
+SELECT '', 0 FROM lead
+UNION ALL
+SELECT queue, count(*) FROM moved GROUP BY queue
+UNION ALL
+SELECT pg_notify(:channel, queue)::text, 0 FROM (SELECT DISTINCT queue FROM moved) AS queues WHERE :channel <> ''
 
 -- name: lock
 SELECT 1 FROM (SELECT picked FROM unnest(:ids::text[]) AS t (picked) ORDER BY picked) AS t
 CROSS JOIN LATERAL (SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND id = picked FOR UPDATE) AS j
+
+-- name: work
+-- Of the whole server, for benchmarks: transactions, bytes of WAL, row versions left behind.
+SELECT xact_commit + xact_rollback, (pg_current_wal_lsn() - '0/0')::bigint,
+    (SELECT sum(n_tup_upd + n_tup_del) FROM pg_stat_user_tables)::bigint
+FROM pg_stat_database WHERE datname = current_database()

@@ -41,6 +41,11 @@ DELETE FROM goscheds_jobs WHERE ns = :ns AND id = :id AND fence = :fence AND sta
 -- name: settled
 SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND id = :id AND fence = :fence AND fence > 0 AND state <> 2
 
+-- name: lead
+UPDATE goscheds_namespaces SET duty = :worker, duty_until = {now} + :lease
+WHERE ns = :ns AND (duty IN ('', :worker) OR duty_until <= {now})
+RETURNING 1
+
 -- name: promote
 WITH due AS MATERIALIZED (
     SELECT id, execute_at, seq FROM goscheds_jobs

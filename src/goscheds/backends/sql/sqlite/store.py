@@ -19,9 +19,10 @@ from goscheds.backends.sql.rows import COLUMNS, TARGETS, Values, to_claims
 from goscheds.backends.sql.sqlite.file import BUSY, connect, mapped
 from goscheds.backends.sql.sqlite.watcher import Watcher
 from goscheds.backends.sql.statements import load
-from goscheds.backends.sql.store import Run, SqlStore
+from goscheds.backends.sql.store import SECOND, Run, SqlStore
 from goscheds.errors import StoreUnavailable
 from goscheds.record import Claim, Outcome, Record, Verb
+from goscheds.store import DUTY_LEASE
 
 # SQL's own clock, so that a Python whose clock is set or frozen has no say in it. It steps in milliseconds and rounds
 # down, so it is never early.
@@ -118,7 +119,9 @@ class SqliteStore(SqlStore):
             )
         )
 
-    def _promote_due(self, run: Run, limit: int) -> dict[str, int]:
+    def _promote_due(self, run: Run, worker: str, limit: int) -> dict[str, int] | None:
+        if not run(self.sql.lead, worker=worker, lease=int(DUTY_LEASE * SECOND)):
+            return None
         last, _ = self._draw(run, limit)
         return Counter(queue for (queue,) in run(self.sql.promote, limit=limit, place=last))
 
