@@ -10,13 +10,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
 
 import msgspec
 
-from goscheds.duties import Duties
+from goscheds.duties import RECOVERED, Duties
 from goscheds.execution import Execution
 from goscheds.handlers import Registry
 from goscheds.heart import Heart
@@ -27,6 +27,7 @@ from goscheds.record import Outcome
 from goscheds.store import Interruptible, Store
 from goscheds.streams import AsyncLane
 from goscheds.verdict import Keep
+from goscheds.vitals import Vitals, resident
 from goscheds.watch import Watch
 
 log = logging.getLogger("goscheds")
@@ -57,6 +58,7 @@ class Crew:
         self._duties = Duties(self._holdings, self._execution, keep, lease)
         self._started = time.time()
         self._handlers = handlers
+        self._lease = lease
         self._lanes: list[Lane] = []
         self._hurried = False
 
@@ -72,14 +74,29 @@ class Crew:
             return AsyncLane(queue, slots, self._holdings, self._execution, self._loop, stopping, block)
         return ThreadLane(queue, slots, self._holdings, self._execution, self._watch, block)
 
-    def start(self) -> None:
-        """Begin to work. Raises StoreError if the store can't be reached."""
+    def start(self, registered: Callable[[], object] = lambda: None) -> None:
+        """Begin to work; ``registered`` is called before the first claim. StoreError if the store can't be reached."""
         self._heart.start()
+        registered()
         self._watch.start()
         self._duties.start()
         self._lanes = [self._lane(queue, slots) for queue, slots in self._queues.items()]
         for lane in self._lanes:
             lane.start()
+
+    def vitals(self) -> Vitals:
+        """How it does, once it is registered."""
+        polled = time.monotonic() - (self._holdings.leased_until - self._lease)
+        stopping = self._watch.stopping.is_set()
+        return Vitals(self.id, os.getpid(), self._lease, polled, self._holdings.settled, resident(), stopping)
+
+    def free(self, worker: str) -> int:
+        """Take the jobs of another worker back, whose process is known to have ended; how many. Raises StoreError."""
+        held = sum(info.held for info in self._store.workers() if info.id == worker)
+        self._store.heartbeat(worker, 0, b"")
+        while self._duties.recover() == RECOVERED:
+            pass
+        return held
 
     def hurry(self) -> None:
         """Let ``close`` wait no longer."""
@@ -147,6 +164,10 @@ class Crew:
         return ran if ran or moved else None
 
 
+Beside = Callable[[Crew], AbstractContextManager[object]]
+"""Looks at a crew from beside, from before its first claim until it has ended."""
+
+
 class Shift:
     """A crew's work from a start to a stop, by call or by signal; then perhaps another, with a new crew."""
 
@@ -162,11 +183,11 @@ class Shift:
         """Let ``work`` end."""
         self._stops.put(None)
 
-    def work(self, grace: float) -> None:
+    def work(self, grace: float, beside: Beside = nullcontext) -> None:
         """Work, and block, until ``stop``, SIGTERM or SIGINT; a second signal leaves at once. Raises StoreError."""
         self._crew = crew = self._muster()
-        with _signals(self._signalled):
-            crew.start()
+        with _signals(self._signalled), ExitStack() as stack:
+            crew.start(lambda: stack.enter_context(beside(crew)))
             self._await_stop()
             log.info("Worker %s stops: up to %g s for what runs.", crew.id, grace)
             crew.close(grace)

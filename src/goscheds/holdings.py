@@ -35,6 +35,7 @@ class Holdings:
         self.timed: dict[tuple[str, int], Run] = {}  # those with a timeout
         self.closing = threading.Event()  # settling no longer waits for the store
         self.leased_until = float("inf")  # monotonic seconds; the heart says
+        self.settled = 0  # claims, since the worker began
         self._execution = execution
         self._loop = loop
         self._runs: dict[tuple[str, int], Run] = {}
@@ -83,6 +84,7 @@ class Holdings:
             return
         accepted = self._insist(outcomes)
         with self._lock:
+            self.settled += len(outcomes)
             ended = [(outcome, self._runs.pop((outcome.id, outcome.fence), None)) for outcome in outcomes]
             if self.timed:
                 for outcome in outcomes:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any, Concatenate
 
 from goscheds.clock import duration_micros
-from goscheds.crew import LEASE, Crew, Shift
+from goscheds.crew import LEASE, Beside, Crew, Shift
 from goscheds.errors import ConfigError
 from goscheds.handlers import Explicit, Registry
 from goscheds.job import Job
@@ -72,13 +73,14 @@ class Worker:
             return dict(self._queues)
         return dict.fromkeys(("default", *self.handlers.queues()), SLOTS)
 
-    def run(self) -> None:
+    def run(self, beside: Beside = nullcontext) -> None:
         """Work, and block, until ``stop`` or a signal: SIGTERM and SIGINT drain, a second one leaves at once.
 
-        Raises StoreError if the store can't be reached at the start; later outages are waited out.
+        ``beside`` is for those who look at a worker while it works, as a supervisor does. Raises StoreError if the
+        store can't be reached at the start; later outages are waited out.
         """
         self._warn_unserved()
-        self._shift.work(self._grace)
+        self._shift.work(self._grace, beside)
 
     def stop(self) -> None:
         """Let ``run`` end: claim nothing more, finish what runs within the grace period, give the rest back."""
