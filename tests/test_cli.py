@@ -14,7 +14,7 @@ import pytest
 from terminal import USAGE, application, printed, refused, run
 
 from goscheds.cli import COMMANDS, main, one_line
-from goscheds.cli.run import queue_slots
+from goscheds.cli.worker import queue_slots
 from goscheds.cli.target import find_scheduler
 from goscheds.cli.times import duration, exact, moment, relative, spell
 from goscheds.errors import ConfigError

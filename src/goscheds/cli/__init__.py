@@ -16,7 +16,7 @@ from goscheds.errors import GoschedsError
 
 COMMANDS = {
     "Run": {
-        "worker": ("run", "Run the jobs of a scheduler's queues, and do the duties."),
+        "worker": ("worker", "Run the jobs of a scheduler's queues, and do the duties."),
         "scheduler": ("run", "Do the duties alone: move due jobs, take lost ones back, purge."),
     },
     "Push": {
