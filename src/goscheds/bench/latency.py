@@ -13,6 +13,8 @@ from goscheds.bench.site import Site, site
 
 LEAD = 2.0
 """Seconds from when everything is pushed to when it begins to be due."""
+IDLE = 0.02, 0.5
+"""Seconds, from and to, that a queue has been idle when a job is pushed: a worker may look less often after a while."""
 SECOND = 1_000_000
 """Microseconds."""
 
@@ -31,7 +33,7 @@ def _pickup(place: Site, count: int) -> Figure:
     called = []
     with place.working(count) as hands:
         for n in range(place.plan.samples):
-            time.sleep(random.uniform(0.02, 0.04))  # noqa: S311 - so that no period of a waiting worker is met
+            time.sleep(random.uniform(*IDLE))  # noqa: S311 - so that no period of a waiting worker is met
             job = place.job(n)
             called.append(time.monotonic_ns())
             place.scheduler.push(job)

@@ -24,7 +24,7 @@ class Plan:
 
     jobs: int = 10_000
     """Jobs that are pushed, drained, or due in one instant."""
-    samples: int = 200
+    samples: int = 100
     """Jobs whose pickup is timed, one after the other."""
     spread: int = 100
     """Scheduled jobs, spread over ``seconds``."""
