@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import sys
 import time
 from importlib import import_module
@@ -39,8 +38,7 @@ def main() -> None:
         bend(part["skew"])
     scenes = import_module("goscheds.contract.scenes")
     plugins = import_module("goscheds.plugins")
-    for name in filter(None, os.environ.get("GOSCHEDS_CONTRACT_PLUGINS", "").split(",")):
-        plugins.plugins.register(import_module(name))
+    import_module("goscheds.contract.processes").register_plugins()
     store = plugins.open_store(part["url"], part["namespace"])
     scenes.listen()
     getattr(scenes, part["scene"])(store, **part["arguments"])

@@ -10,12 +10,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from goscheds.contract.bench import PATIENCE
+from goscheds.plugins import plugins
 
 PROGRAM = Path(__file__).with_name("actor.py")
+
+
+def register_plugins() -> None:
+    """Register the modules that ``GOSCHEDS_CONTRACT_PLUGINS`` names, for stores that no installed plugin brings."""
+    for name in filter(None, os.environ.get("GOSCHEDS_CONTRACT_PLUGINS", "").split(",")):
+        plugins.register(import_module(name))
 
 
 class Start(Protocol):

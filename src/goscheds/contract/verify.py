@@ -13,12 +13,14 @@ import tempfile
 from collections.abc import Callable, Collection
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import msgspec
 
 from goscheds.contract.laws import LAWS
 from goscheds.errors import ConfigError, GoschedsError
 from goscheds.plugins import open_store
+from goscheds.store import Erasable
 
 if TYPE_CHECKING:  # it imports pytest, which is not installed everywhere
     from goscheds.contract.report import Finding, Rule
@@ -59,7 +61,7 @@ def verify(
         except BaseException:
             process.send_signal(signal.SIGINT)  # pytest then ends the processes that it started
             raise
-        if process.wait() not in REPORTED:
+        if process.wait() not in REPORTED or not findings:
             log.seek(0)
             raise GoschedsError(f"The contract did not run to its end:\n{log.read().decode(errors='replace')[-4000:]}")
     return rules(findings, laws)
@@ -72,8 +74,10 @@ def _check(url: str, laws: Collection[str]) -> None:
         raise ConfigError(
             f"The contract needs {', '.join(missing)}. Install what it needs with: pip install 'goscheds[contract]'"
         )
-    store = open_store(url, "contract")
+    store = open_store(url, f"contract-{uuid4().hex[:12]}")
     store.open()
+    if isinstance(store, Erasable):
+        store.erase()
     store.close()
 
 
@@ -89,8 +93,10 @@ def _process(log: int) -> subprocess.Popen[bytes]:
 
 def main() -> int:
     """Take an order from standard input, and say on standard output what was found, line by line."""
+    from goscheds.contract.processes import register_plugins  # noqa: PLC0415 - the caller has no use for it
     from goscheds.contract.report import examine  # noqa: PLC0415 - it imports pytest
 
+    register_plugins()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # whatever the tests and pytest print is for the log
