@@ -6,6 +6,7 @@ import itertools
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ def application(source: str, directory: Path) -> str:
 
 @contextmanager
 def on_a_terminal(*words: str, cwd: Path, columns: int = 80) -> Iterator[Callable[[], str]]:
-    """Run the command line on a terminal of its own; what gives all that it has written so far."""
+    """Run the command line on a terminal of its own; what gives all that it has written so far. Ctrl-C ends it."""
     ours, its = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(columns), "LINES": "40", "TERM": "xterm-256color"}
     running = subprocess.Popen(
@@ -73,6 +74,9 @@ def on_a_terminal(*words: str, cwd: Path, columns: int = 80) -> Iterator[Callabl
     try:
         yield read
     finally:
+        running.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(5)
         running.kill()
         running.wait()
         os.close(ours)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from kit import DEADLINE, until
+from kit import DEADLINE, plugged, until
 from msgspec import to_builtins
 from msgspec.structs import replace
-from terminal import printed, process, refused
+from terminal import printed, process, refused, run
 
 from goscheds import Job, Scheduler, State
 from goscheds.cli.demo.files import Measure, Totals, as_argument, files_in, measure, standard_library
@@ -23,6 +23,8 @@ from goscheds.cli.demo.scene import Strike
 from goscheds.cli.demo.verdict import Evidence, problems, tell
 from goscheds.clock import EPOCH
 from goscheds.job import JobInfo
+from goscheds.plugins import hookimpl
+from goscheds.store import Capability
 
 FILES = 60
 ONE = Measure(6, 1, 2, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03")
@@ -102,6 +104,35 @@ def _workers(demo: int) -> list[psutil.Process]:
 
 def test_needs_a_store_that_processes_share(library):
     assert "lives inside one process" in refused("demo", str(library), "--store", "memory://")
+
+
+def test_workers_that_do_not_start_are_said_with_their_log(library, monkeypatch):
+    monkeypatch.setattr("goscheds.cli.demo.crowd.APP", "not_here:scheduler")
+    failed = run("demo", str(library))
+    assert failed.exit_code == 1
+    *log, last = failed.stderr.splitlines()
+    assert last == "Error: The workers do not go on. The end of their log stands above."
+    assert "There is no module 'not_here'" in log[-1]
+
+
+def test_needs_a_store_that_can_forget(library):
+    class Stores:
+        @hookimpl
+        def goscheds_stores(self):
+            return {"everlasting": lambda url, namespace: Everlasting()}
+
+    with plugged(Stores()):
+        assert "can't erase a namespace" in refused("demo", str(library), "--store", "everlasting://")
+
+
+class Everlasting:
+    """A store that processes share, and that does not erase."""
+
+    capabilities = frozenset({Capability.PROCESSES})
+
+    def open(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def test_needs_files(tmp_path):

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -56,8 +56,8 @@ def _perform(scheduler: Scheduler, url: str, files: list[str], workers: int, scr
     """The exit status of a performance."""
     pause = min(LONGEST_PAUSE, PLAYING_TIME * workers * SLOTS / len(files))
     journal = scratch / "journal"
-    reading = Reading(journal)
-    with Crowd(Settings(url, scheduler.namespace, str(journal), pause), scratch / "log") as crowd:
+    settings = Settings(url, scheduler.namespace, str(journal), pause)
+    with closing(Reading(journal)) as reading, Crowd(settings, scratch / "log") as crowd:
         for _ in range(workers):
             crowd.start()
         play = Play(scheduler, files, crowd, reading)
@@ -65,7 +65,6 @@ def _perform(scheduler: Scheduler, url: str, files: list[str], workers: int, scr
         with screen() as show:
             play.run(show)
     evidence = Evidence.of(counted(scheduler), _plain_loop(files), scheduler.get(play.report_id), play.strike, reading)
-    reading.close()
     tell(evidence)
     return 1 if any(problems(evidence)) else 0
 

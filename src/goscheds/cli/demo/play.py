@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+import click
 from msgspec.structs import replace
 
 from goscheds.cli.demo.crowd import Crowd
@@ -21,7 +22,9 @@ from goscheds.record import SETTLED, State
 from goscheds.retry import Retry
 from goscheds.scheduler import Scheduler
 
-REPORT_IN = timedelta(seconds=6)
+REPORT_IN = timedelta(seconds=7)
+STRIKE_AT = 5
+"""A worker is killed when one file in so many is counted, with time left to see what comes of it."""
 BATCH = 500
 """Jobs pushed at once."""
 LOOK = 0.1
@@ -75,7 +78,8 @@ class Play:
             if (progress := (scene.counts, self._reading.runs.total())) != before:
                 before, changed = progress, time.monotonic()
             if not self._crowd.alive() or time.monotonic() - changed > STALLED:
-                raise Stalled(f"The workers do not go on. The end of their log:\n{self._crowd.last_words()}")
+                click.echo(self._crowd.last_words(), err=True)
+                raise Stalled("The workers do not go on. The end of their log stands above.")
             time.sleep(LOOK)
         show(scene)
 
@@ -126,9 +130,9 @@ class Play:
         return hands
 
     def _maybe_strike(self, scene: Scene) -> None:
-        """In the middle, kill the worker that holds most. What it held is looked up when it is dead: no guess."""
-        in_the_middle = scene.done >= scene.total // 4 or not scene.queued
-        if self.strike or not in_the_middle or not scene.active:
+        """When it is well under way, kill who holds most. What it held is looked up when it is dead: no guess."""
+        under_way = scene.done >= scene.total // STRIKE_AT or not scene.queued
+        if self.strike or not under_way or not scene.active:
             return
         workers = self._workers()
         pid = max(workers, key=lambda pid: workers[pid].held)

@@ -15,7 +15,10 @@ from goscheds.cli.demo.scene import Strike
 from goscheds.cli.times import spell
 from goscheds.job import JobInfo
 from goscheds.record import State
+from goscheds.store import DUTY_LEASE
 
+LATE = 500_000
+"""Microseconds; more is explained."""
 SHOWN = 5
 """Files that are named when many are wrong."""
 
@@ -70,6 +73,8 @@ def tell(evidence: Evidence) -> None:
             f"  {totals.files:,} files, {totals.lines:,} lines, {totals.words:,} words, {totals.size:,} bytes, "
             f"sha256 {totals.sha256[:16]}…"
         )
+        if evidence.late > LATE:
+            click.echo(f"  (When the holder of the duties is killed, another takes over within {DUTY_LEASE:g} s.)")
     wrong = list(problems(evidence))
     if not wrong:
         click.echo("A plain loop over the same files says the same, file by file. Every file was counted.")
