@@ -72,7 +72,29 @@ def test_a_lapse_is_news(caplog):
     with beating(store) as (_, holdings):
         MemoryStore.heartbeat(store, "w", 0, b"")
         heard(holdings.doubt)
-    assert "Worker w had lost its lease; looking what it still holds." in caplog.messages
+    assert "Worker w may have lost its lease; looking what it still holds." in caplog.messages
+
+
+def test_a_lapse_is_news_though_the_answer_that_told_of_it_was_lost():
+    store = Tampered()
+    store.push([record(id="a")])
+    with beating(store, lease=LEASE) as (_, holdings):
+        [run] = holdings.claim("default", 1, 0)
+        store.away = True
+        until(lambda: time.monotonic() > holdings.leased_until + 0.1)
+        store.heartbeat = lambda *_: MemoryStore.heartbeat(store, *_) and _lost()  # acts, and is not heard
+        MemoryStore.heartbeat(store, "other", 100, b"")
+        assert [claim.record.id for claim in MemoryStore.recover(store, "other", 10)] == ["a"]
+        until(lambda: [worker.id for worker in store.workers()] == ["other", "w"])
+        del store.heartbeat
+        store.away = False
+        heard(holdings.doubt)
+        holdings.reconcile()
+        assert run.context.cancelled
+
+
+def _lost():
+    raise StoreUnavailable("the connection broke")
 
 
 def test_the_cancelled_are_told():

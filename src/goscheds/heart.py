@@ -47,9 +47,10 @@ class Heart:
         """One heartbeat. Raises StoreError."""
         began = time.monotonic()
         answer = self._holdings.store.heartbeat(self._holdings.worker, self._lease, self._info())
+        late = began > self._holdings.leased_until
         self._holdings.leased_until = began + self._lease
-        if answer.lapsed and self._beating:
-            log.warning("Worker %s had lost its lease; looking what it still holds.", self._holdings.worker)
+        if self._beating and (answer.lapsed or late):  # late: the news may have been in an answer that was lost
+            log.warning("Worker %s may have lost its lease; looking what it still holds.", self._holdings.worker)
             self._holdings.suspect()
         self._beating = True
         if answer.cancel:
