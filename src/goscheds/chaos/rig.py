@@ -53,7 +53,7 @@ class Extra(Struct, frozen=True):
     fault: Callable[[Crowd], Fault]
 
 
-class Outcome(Struct, frozen=True):
+class Result(Struct, frozen=True):
     """What came of a run."""
 
     plan: Plan
@@ -64,7 +64,7 @@ class Outcome(Struct, frozen=True):
     log: str  # the end of what the processes printed
 
 
-def run(url: str, plan: Plan, extras: Sequence[Extra] = (), tell: Callable[[str], None] = lambda _: None) -> Outcome:
+def run(url: str, plan: Plan, extras: Sequence[Extra] = (), tell: Callable[[str], None] = lambda _: None) -> Result:
     """Run the rig on a store, in a namespace of its own. Raises ConfigError, StoreError."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="goscheds-chaos-")))
@@ -84,7 +84,7 @@ def run(url: str, plan: Plan, extras: Sequence[Extra] = (), tell: Callable[[str]
         calm = moment()
         verdicts = list(finish(store, crowd, plan))
         history = History.read(folder, rows_of(store), plan.lease)
-        return Outcome(plan, history, [*verdicts, *check(history)], strikes, (moment() - calm) / 1e9, crowd.log())
+        return Result(plan, history, [*verdicts, *check(history)], strikes, (moment() - calm) / 1e9, crowd.log())
 
 
 @contextmanager

@@ -1,0 +1,127 @@
+"""Faults of the stores themselves, which need their servers and drivers."""
+
+from __future__ import annotations
+
+import resource
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import redis
+from servers import Server
+
+from goscheds.chaos.crowd import Crowd
+from goscheds.chaos.rig import Extra
+from goscheds.chaos.schedule import Kind
+
+Trouble = Callable[[], AbstractContextManager[None]]
+
+
+def extra(name: str, trouble: Trouble, shortest: float = 0.0, longest: float = 0.0) -> Extra:
+    """A fault that needs to know nothing of the processes."""
+
+    @contextmanager
+    def happen(_which: int) -> Iterator[str]:
+        with trouble():
+            yield "the store"
+
+    return Extra(Kind(name, shortest, longest), lambda crowd: happen)
+
+
+@contextmanager
+def killed(server: Server) -> Iterator[None]:
+    """SIGKILL, and a new start."""
+    server.kill()
+    yield
+    server.start()
+
+
+def redis_troubles(server: Server) -> list[Extra]:
+    """A server killed; one that forgets its scripts; one that hangs up on everybody; one that is busy."""
+
+    @contextmanager
+    def told(*words: str | int) -> Iterator[None]:
+        with suppress(redis.RedisError), redis.Redis.from_url(server.url) as client:
+            client.execute_command(*words)
+        yield
+
+    return [
+        extra("kill store", partial(killed, server), 0.2, 2.0),
+        extra("flush scripts", partial(told, "SCRIPT", "FLUSH")),
+        extra("end connections", partial(told, "CLIENT", "KILL", "TYPE", "normal")),
+        extra("pause store", partial(told, "CLIENT", "PAUSE", 1500)),
+    ]
+
+
+def postgres_troubles(server: Server) -> list[Extra]:
+    """A server killed; one whose administrator ends all sessions; one where somebody locks the tables."""
+
+    @contextmanager
+    def told(statement: str) -> Iterator[None]:
+        with suppress(psycopg.Error), psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(statement)
+        yield
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        with suppress(psycopg.Error), psycopg.connect(server.url, options="-c lock_timeout=2s") as connection:
+            connection.execute(LOCK)
+            yield
+            connection.rollback()
+            return
+        yield
+
+    others = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename IS NOT NULL"
+    )
+    return [
+        extra("kill store", partial(killed, server), 0.2, 2.0),
+        extra("end connections", partial(told, others)),
+        extra("lock tables", locked, 0.2, 1.5),
+    ]
+
+
+LOCK = """
+DO $$ DECLARE found record; BEGIN
+    FOR found IN SELECT schemaname, tablename FROM pg_tables WHERE schemaname NOT LIKE 'pg_%'
+        AND schemaname <> 'information_schema'
+    LOOP EXECUTE format('LOCK TABLE %I.%I IN ACCESS EXCLUSIVE MODE', found.schemaname, found.tablename); END LOOP;
+END $$
+"""
+
+
+def sqlite_troubles(path: Path) -> list[Extra]:
+    """A file that somebody else writes to; a disk that is full."""
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        with closing(sqlite3.connect(path, timeout=5, isolation_level=None)) as connection:
+            with suppress(sqlite3.Error):
+                connection.execute("BEGIN IMMEDIATE")
+            yield
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+
+    def full(crowd: Crowd) -> Callable[[int], AbstractContextManager[str]]:
+        @contextmanager
+        def happen(_which: int) -> Iterator[str]:
+            # No file of theirs may grow beyond this; their journals are smaller, and the store's files larger.
+            limited = [member.pid for member in crowd.members() if member.alive]
+            limit = max(path.stat().st_size, path.with_name(path.name + "-wal").stat().st_size)
+            for pid in limited:
+                _limit(pid, limit)
+            yield "every process"
+            for pid in limited:
+                _limit(pid, resource.RLIM_INFINITY)
+
+        return happen
+
+    return [extra("lock file", locked, 0.2, 2.0), Extra(Kind("full disk", 0.5, 2.0), full)]
+
+
+def _limit(pid: int, size: int) -> None:
+    with suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
