@@ -81,6 +81,7 @@ class Play:
                 click.echo(self._crowd.last_words(), err=True)
                 raise Stalled("The workers do not go on. The end of their log stands above.")
             time.sleep(LOOK)
+        self._reading.read_on()  # what was written between the last look at it and the end
         show(scene)
 
     def _look(self) -> Scene:
