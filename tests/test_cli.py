@@ -14,9 +14,9 @@ import pytest
 from terminal import USAGE, application, printed, refused, run
 
 from goscheds.cli import COMMANDS, main, one_line
-from goscheds.cli.worker import queue_slots
 from goscheds.cli.target import find_scheduler
 from goscheds.cli.times import duration, exact, moment, relative, spell
+from goscheds.cli.worker import queue_slots
 from goscheds.errors import ConfigError
 
 HELP_MS = 150
