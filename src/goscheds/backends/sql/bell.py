@@ -106,19 +106,19 @@ class ListeningBell(Bell):
 
     def close(self) -> None:
         super().close()
-        self.hush()
-        if self._thread:
+        if self._thread and self._thread.is_alive():
+            self.hush()
             self._thread.join(HEARING)  # no longer, as it may be connecting to a server that does not answer
 
     def _run(self) -> None:
-        pause, longest = BACKOFF
+        pause = BACKOFF[0]
         while not self.closed:
             try:
                 self.listen()
             except self._errors as error:
                 if not self.closed:
                     log.warning("No word from other processes (%s); jobs are looked for every %s seconds.", error, DEAF)
+            pause = BACKOFF[0] if self.patience == HEARING else min(2 * pause, BACKOFF[1])
             self.patience = DEAF
             with self.changed:
                 self.changed.wait_for(lambda: self.closed, pause)
-            pause = min(2 * pause, longest)

@@ -37,7 +37,7 @@ class Listener(ListeningBell):
 
     def hush(self) -> None:
         if self._connection and not self._connection.closed:
-            with suppress(OSError), socket(fileno=dup(self._connection.fileno())) as wire:
+            with suppress(OSError, psycopg.Error), socket(fileno=dup(self._connection.fileno())) as wire:
                 wire.shutdown(SHUT_RDWR)  # closing it would not wake a thread that waits for it
 
     def _prove(self, connection: psycopg.Connection) -> None:
