@@ -335,6 +335,7 @@ def test_in_the_main_thread_a_signal_ends_it_and_the_old_handlers_come_back():
 
         def kill(job, number=number):
             os.kill(os.getpid(), number)
+            assert not threading.Event().wait(0.2)
 
         pushed(store, number.name)
         shift(store, kill).work(10)

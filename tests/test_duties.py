@@ -69,8 +69,11 @@ def test_orphans_run_again_with_a_crash_counted():
     store = Tampered()
     orphaned(store, "a")
     with duty(store) as duties:
+        unfinished = []
+        store.before["settle"] = lambda *_: unfinished.extend(duties._holdings.unfinished())
         assert duties.recover() == 1
         assert duties.recover() == 0
+        assert unfinished == [], "a worker that ends meanwhile would give it back as well"
     assert states(store, "a") == [State.READY]
     assert (meta(store, "a").crashes, meta(store, "a").attempts) == (1, 0)
 

@@ -38,6 +38,7 @@ def test_it_registers_the_worker_at_once_and_says_who_it_is():
     with beating(store):
         [worker] = store.workers()
         assert (worker.id, worker.info) == ("w", b"me")
+        assert 0 < worker.expires_at - store.now() <= LEASE * 1_000_000
 
 
 def test_it_keeps_the_lease(caplog):

@@ -311,22 +311,24 @@ def test_a_task_is_cancelled_once_however_often_it_is_told(store, holdings):
     """A second cancellation would break off what the first one's handler clears up."""
     pushed(store, "a")
     [run] = holdings.claim("default", 1, 0)
-    begun, cleared = threading.Event(), threading.Event()
+    begun, clearing, cleared = threading.Event(), threading.Event(), threading.Event()
 
     async def handler():
         run.task = asyncio.current_task()
         begun.set()
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(60)
-        for _ in range(10):
-            await asyncio.sleep(0.001)
+        clearing.set()
+        await asyncio.sleep(0.05)
         cleared.set()
 
     holdings.loop.call(lambda: asyncio.ensure_future(handler()))
     heard(begun)
-    for _ in range(5):
-        holdings.stop(run, "the job was cancelled")
+    holdings.stop(run, "the job was cancelled")
+    heard(clearing)
+    holdings.stop(run, "the job was lost to another worker")
     heard(cleared)
+    assert run.context.reason == "the job was cancelled"
 
 
 def test_those_with_a_timeout_are_watched(store, holdings):

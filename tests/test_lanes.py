@@ -226,9 +226,9 @@ def test_an_idle_lane_says_that_the_store_is_back(caplog):
     store = Tampered()
     with laned(store, lambda job: None, block=0.01):
         store.away = True
-        until(lambda: "Trying again" in caplog.text)
+        until(lambda: "Queue 'default': nobody there. Trying again" in caplog.text)
         store.away = False
-        until(lambda: "works again" in caplog.text)
+        until(lambda: "Queue 'default': it works again" in caplog.text)
 
 
 @pytest.mark.parametrize("error", [KeyError("fault"), SystemExit(1)])

@@ -153,10 +153,14 @@ def test_what_it_raises_is_raised_where_it_is_awaited(error):
 
 def test_the_process_does_not_wait_for_such_a_thread():
     code = """
-import asyncio, time
+import asyncio, threading
 from goscheds.loop import LoopThread, in_thread
-loop = LoopThread()
-asyncio.run_coroutine_threadsafe(in_thread(time.sleep, 600), loop.loop)
+loop, begun = LoopThread(), threading.Event()
+def hang():
+    begun.set()
+    threading.Event().wait(600)
+asyncio.run_coroutine_threadsafe(in_thread(hang), loop.loop)
+begun.wait()
 loop.close()
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=DEADLINE, check=False).returncode == 0

@@ -175,6 +175,7 @@ class Counted(Tampered):
         self.opened = self.closed = 0
 
     def open(self):
+        assert not threading.Event().wait(0.01), "long enough for others to come as well"
         self.opened += 1
 
     def close(self):

@@ -189,9 +189,11 @@ def test_a_lane_that_stops_claims_no_more_though_slots_become_free():
     with streaming(store, gate, slots=1) as lane:
         until(lambda: gate.reached)
         lane.watch.stopping.set()
+        claims = store.calls["claim"]
         assert not lane.join(0.01)
         gate.open()
         assert lane.join(10)
+        assert store.calls["claim"] == claims
         assert states(store, *"abc") == [State.DONE, State.READY, State.READY]
     assert gate.reached == ["a"]
 
