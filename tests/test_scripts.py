@@ -18,9 +18,16 @@ case $* in
 esac
 echo "${0##*/} $*" >>"$RECORD"
 case $* in
-    "-m venv --clear "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" && cp "$0" "$4/bin/goscheds" ;;
+    "-m venv --clear "*) mkdir -p "${4:?}/bin" && cp "$0" "${4:?}/bin/python" && cp "$0" "${4:?}/bin/goscheds" ;;
     *"$FAIL"*) exit 3 ;;
 esac
+"""
+
+UV = """#!/bin/sh
+echo "uv $*" >>"$RECORD"
+[ "$1" = venv ] || exit 0
+for last; do :; done # the folder of the environment
+exec python3 -m venv --clear "${last:?}"
 """
 
 
@@ -109,7 +116,7 @@ def test_a_change_of_what_is_installed_is_installed(clone):
 
 
 def test_uv_is_used_where_it_is(clone):
-    clone.add("uv", '#!/bin/sh\n[ $1 = pip ] || exec python3 -m venv --clear "$6"\necho uv $* >>$RECORD\n')
+    clone.add("uv", UV)
     clone.run("demo")
     assert any(line.startswith("uv pip install") for line in clone.ran())
     assert not any("-m pip install" in line for line in clone.ran())
