@@ -44,14 +44,15 @@ class Lease(Case):
     def test_l1_a_worker_that_heartbeats_keeps_its_jobs_however_long_they_run(
         self, store: Store, clients: Clients
     ) -> None:
-        worker, claims = take(store, *jobs(3), lease=SHORT)
+        lease = 2 * SHORT
+        worker, claims = take(store, *jobs(3), lease=lease)
         other = clients.another()
         rival = hire(other)
-        until = time.monotonic() + 2 * SHORT
+        until = time.monotonic() + 2 * lease
         while time.monotonic() < until:
-            assert not store.heartbeat(worker, SHORT, b"").lapsed
+            assert not store.heartbeat(worker, lease, b"").lapsed
             assert other.recover(rival, 10) == []
-            time.sleep(SHORT / 20)
+            time.sleep(lease / 20)
         assert store.settle(worker, [Outcome.done(claim) for claim in claims]) == ids(claims)
 
     def test_l1_a_good_lease_is_left_alone(self, store: Store) -> None:

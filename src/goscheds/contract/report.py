@@ -56,10 +56,10 @@ def _verdict(findings: list[Finding]) -> Verdict:
 def examine(url: str, laws: Collection[str], found: Callable[[Finding], None], *options: str) -> int:
     """Try laws on a store in this process, and report each test as it ends; pytest's exit code.
 
-    pytest runs by itself, without a configuration, a cache, and the plugins that happen to be installed; ``options``
-    are its own.
+    pytest runs by itself, without a configuration, a conftest, a cache, and the plugins that happen to be installed;
+    ``options`` are its own.
     """
-    alone = ("-c", os.devnull, "--rootdir", os.curdir, "-p", "no:cacheprovider", "--tb=short", "-q")
+    alone = ("-c", os.devnull, "--rootdir", os.curdir, "--noconftest", "-p", "no:cacheprovider", "--tb=short", "-q")
     with_plugins = ("-p", "pytest_timeout", "-p", "goscheds.contract.plugin")
     before = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
