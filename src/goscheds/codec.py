@@ -17,7 +17,7 @@ from goscheds.clock import duration_micros, from_micros, to_micros
 from goscheds.errors import BadArguments, GoschedsError, PayloadTooLarge
 from goscheds.job import Job, JobInfo
 from goscheds.record import Record, Row
-from goscheds.retry import Retry
+from goscheds.retry import DEFAULT_RETRY, Retry
 
 VERSION = 1
 MAX_PAYLOAD = 1_048_576
@@ -26,7 +26,6 @@ TIMEOUT_MARGIN = 2_000_000
 """Microseconds. The worker itself ends an attempt at its timeout; the store takes the job back this much later, when
 the worker did not. A claim also waits its turn in a batch for some milliseconds before it begins."""
 NO_ARGUMENTS = Raw(b"{}")
-DEFAULT_RETRY = Retry()
 NAIVE = re.compile(rb'"\d{4}-\d\d-\d\dT[\d:.]+"')
 """What a datetime without a time zone looks like in JSON, and some text as well."""
 

@@ -13,7 +13,6 @@ from random import Random
 from typing import Any
 
 from goscheds.codec import (
-    DEFAULT_RETRY,
     NEW,
     BrokenRecord,
     LaterRecord,
@@ -30,7 +29,7 @@ from goscheds.handlers import Binding, Registry
 from goscheds.loop import LoopThread, in_thread
 from goscheds.plugins import plugins
 from goscheds.record import Claim, Outcome, Verb
-from goscheds.retry import Retry
+from goscheds.retry import DEFAULT_RETRY, Retry
 from goscheds.verdict import Crashed, End, Hopeless, Keep, Raised, Returned, Stopped, TimedOut, Unknown, judge
 
 log = logging.getLogger("goscheds")

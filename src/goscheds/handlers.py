@@ -99,12 +99,16 @@ class Unpacking(Binding):
                 f"The handler {self.name!r} has a type hint that arguments can't have: {error}"
             ) from error
 
+    @cached_property
+    def call(self) -> inspect.Signature:
+        """The signature of a push: the function's, without its context."""
+        context = self.context_parameter
+        return inspect.Signature([kept for name, kept in self.signature.parameters.items() if name != context])
+
     def pack(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """A call's arguments by parameter name. Raises BadArguments if the signature doesn't take them."""
-        context = self.context_parameter
-        parameters = [parameter for name, parameter in self.signature.parameters.items() if name != context]
         try:
-            return dict(inspect.Signature(parameters).bind(*args, **kwargs).arguments)
+            return dict(self.call.bind(*args, **kwargs).arguments)
         except TypeError as error:
             raise BadArguments(f"Job {self.name!r}: {error}. The handler takes {self.signature}.") from error
 

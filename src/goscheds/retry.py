@@ -61,6 +61,10 @@ class Retry(Struct, frozen=True, omit_defaults=True):
         return int(random.uniform(0, bound(attempts - 2, self.base, self.cap)))
 
 
+DEFAULT_RETRY = Retry()
+"""The policy of a job that names none."""
+
+
 def bound(doublings: int, base: timedelta, cap: timedelta) -> int:
     """``base`` doubled so many times, at most ``cap``; microseconds."""
     first, last = duration_micros(base, "base"), duration_micros(cap, "cap")
