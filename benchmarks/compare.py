@@ -101,16 +101,22 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
     with stores(told.urls) as urls:
-        found = {url.partition(":")[0]: list(compare(url, told.jobs, told.repeat)) for url in urls}
-    if told.json:
-        print(json.dumps(found, indent=2))
-        return
-    print(f"Python {platform.python_version()}, {told.jobs:,} jobs, medians of {told.repeat}.")
-    for store, rows in found.items():
-        print(f"\n| {store} | goscheds, jobs/s | beside it, jobs/s | ratio (lowest to highest) |\n|---|---:|---:|---|")
-        for row in rows:
-            spread = f"{row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f})"
-            print(f"| {row['measure']} | {row['goscheds']:,.0f} | {row['beside']:,.0f} | {spread} |")
+        if told.json:
+            found = {url.partition(":")[0]: list(compare(url, told.jobs, told.repeat)) for url in urls}
+            print(json.dumps(found, indent=2))
+            return
+        print(f"Python {platform.python_version()}, {told.jobs:,} jobs, medians of {told.repeat}.")
+        for url in urls:
+            _show(url, told.jobs, told.repeat)
+
+
+def _show(url: str, jobs: int, repeat: int) -> None:
+    """A table that grows as it is measured."""
+    print(f"\n| {url.partition(':')[0]} | goscheds, jobs/s | beside it, jobs/s | ratio (lowest to highest) |")
+    print("|---|---:|---:|---|")
+    for row in compare(url, jobs, repeat):
+        spread = f"{row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f})"
+        print(f"| {row['measure']} | {row['goscheds']:,.0f} | {row['beside']:,.0f} | {spread} |", flush=True)
 
 
 if __name__ == "__main__":
