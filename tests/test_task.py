@@ -153,3 +153,12 @@ def test_a_task_belongs_to_its_scheduler_alone():
     assert one.push(Job("greet", {"name": "Ada"}))
     with pytest.raises(BadArguments):
         other.push(Job("greet", {"name": "Ada"}))
+
+
+def test_a_function_that_wants_a_context_can_still_be_called(scheduler):
+    @scheduler.job
+    def count(context: Context, things: int) -> tuple[int, int]:
+        return context.attempt, things
+
+    assert count(3) == (1, 3)
+    assert count(Context(lambda: count.job(3), 2, 7, "worker"), 3) == (2, 3)

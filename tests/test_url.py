@@ -56,3 +56,14 @@ def test_namespaces_that_every_store_can_carry(namespace):
 def test_other_namespaces_are_refused(namespace):
     with pytest.raises(ConfigError, match="Rename it"):
         check_namespace(namespace)
+
+
+def test_a_url_that_can_not_be_read_is_refused_without_its_password():
+    assert "secret" not in redact("postgresql://user:secret@[host/database")
+    with pytest.raises(ConfigError, match="can't be read") as refusal:
+        split_options("postgresql://user:secret@[host/database", {})
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_space_in_an_option_stays_one_for_libpq():
+    assert split_options("postgresql:///x?options=-c%20a=b", {})[0] == "postgresql:///x?options=-c%20a%3Db"

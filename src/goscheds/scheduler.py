@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
-from typing import Any, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 from goscheds.clock import duration_micros
 from goscheds.codec import MAX_PAYLOAD, due, encode
+from goscheds.context import Context
 from goscheds.errors import ConfigError, InvalidJob
 from goscheds.handlers import Registry
 from goscheds.job import Job, check_text
@@ -20,7 +21,7 @@ from goscheds.plugins import open_store, plugins
 from goscheds.record import Record
 from goscheds.retry import Retry
 from goscheds.store import Store
-from goscheds.task import Task
+from goscheds.task import Register, Task
 from goscheds.twins import awaitable
 from goscheds.url import redact
 from goscheds.verdict import Keep
@@ -97,6 +98,8 @@ class Scheduler(Operations):
         self.close()
 
     @overload
+    def job(self, function: Callable[Concatenate[Context, P], R], /) -> Task[P, R]: ...
+    @overload
     def job(self, function: Callable[P, R], /) -> Task[P, R]: ...
     @overload
     def job(
@@ -109,7 +112,7 @@ class Scheduler(Operations):
         priority: int = 0,
         timeout: timedelta | None = None,
         retry: Retry | None = None,
-    ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+    ) -> Register: ...
     def job(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Register a function as the handler of jobs of its name, and give it ``push``, ``push_in`` and ``push_at``.
 
@@ -122,7 +125,7 @@ class Scheduler(Operations):
         self, function: Callable[..., Any], *, name: str = "", retry: Retry | None = None, **options: Any
     ) -> Task[..., Any]:
         template = Job(name or getattr(function, "__name__", ""), retry=retry or Retry(), **options)
-        task = Task(self, function, template)
+        task: Task[..., Any] = Task(self, function, template)
         self.handlers.add(task.binding, template.queue)
         self.tasks[task.name] = task
         return task

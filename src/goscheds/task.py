@@ -6,8 +6,9 @@ import functools
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Generic, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from goscheds.context import Context
 from goscheds.handlers import Unpacking
 from goscheds.job import Job, new_id
 from goscheds.twins import awaitable
@@ -29,19 +30,32 @@ class Producer(Protocol):
         """Run it at its ``execute_at``."""
 
 
+class Register(Protocol):
+    """A decorator that makes a task of a function. A leading Context is the worker's to give, not the caller's."""
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], R], /) -> Task[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
 class Task(Generic[P, R]):
     """What ``Scheduler.job`` makes of a function. Calling it calls the function; pushing it runs it in a worker."""
 
-    def __init__(self, producer: Producer, function: Callable[P, R], template: Job) -> None:
+    def __init__(self, producer: Producer, function: Callable[..., R], template: Job) -> None:
         functools.update_wrapper(self, function)
         self._producer = producer
         self._template = template
-        self.function = function
+        self.function: Callable[..., R] = function
         self.binding: Unpacking = Unpacking(template.name, function)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function, here and now."""
-        return self.function(*args, **kwargs)
+        """Call the function, here and now; one that wants a Context and is given none gets one of its own."""
+        wanted = self.binding.context_parameter
+        if not wanted or any(isinstance(value, Context) for value in (*args, *kwargs.values())):
+            return self.function(*args, **kwargs)
+        given = self.binding.pack(args, kwargs)
+        return self.function(**{wanted: Context(lambda: self.job(*args, **kwargs), 1, 0, "")}, **given)
 
     def __get__(self, instance: object, owner: type | None = None) -> Task[P, R]:
         """A handler is a function, not a method: as a class attribute it stays unbound."""

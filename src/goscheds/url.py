@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from goscheds.errors import ConfigError
 
@@ -14,7 +14,10 @@ NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 def redact(url: str) -> str:
     """The URL as it may be shown: passwords, and options that sound like secrets, are replaced by ``***``."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # nothing of it can be trusted to be no secret
+        return f"{url.partition(':')[0]}://***"
     credentials, at, hosts = parts.netloc.rpartition("@")
     if ":" in credentials:
         credentials = credentials.partition(":")[0] + ":***"
@@ -26,15 +29,24 @@ def redact(url: str) -> str:
     return f"{parts.scheme}://{credentials}{at}{hosts}{parts.path}{shown}" if parts.scheme else parts.path
 
 
+def split(url: str) -> SplitResult:
+    """A URL's parts. Raises ConfigError if it can't be taken apart."""
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise ConfigError(f"The store URL {redact(url)!r} can't be read: {error}.") from error
+
+
 def split_options(url: str, known: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """The URL without the options that are the store's own, and those options over their defaults in ``known``.
 
     Options that are not in ``known`` stay in the URL, for the driver.
     """
-    parts = urlsplit(url)
+    parts = split(url)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     own = {**known, **{key: value for key, value in pairs if key in known}}
-    rest = urlencode([(key, value) for key, value in pairs if key not in known])
+    # libpq reads + as +
+    rest = urlencode([(key, value) for key, value in pairs if key not in known], quote_via=quote)
     return f"{parts.scheme}://{parts.netloc}{parts.path}{'?' + rest if rest else ''}", own
 
 

@@ -48,6 +48,23 @@ def nosy(name: str, *, run: Context | None = None) -> int:
     return len(name)
 
 
+@scheduler.job
+def leading(run: Context, name: str) -> int:
+    """One whose context comes first, so that its callers need not know of it."""
+    return len(name) + run.attempt
+
+
+@scheduler.job(queue="mail")
+def leading_with_options(run: Context, name: str) -> int:
+    """The same, with options."""
+    return len(name) + run.attempt
+
+
+assert_type(leading.push("Ada"), str)
+assert_type(leading_with_options.push_in(timedelta(hours=1), "Ada"), str)
+assert_type(leading("Ada"), int)
+
+
 # A decorated function stays callable, with its own type.
 assert_type(greet("Ada"), str)
 assert_type(greet("Ada", times=2), str)
