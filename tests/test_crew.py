@@ -204,6 +204,24 @@ def test_a_store_that_fails_at_an_interrupt_ends_all_the_same(caplog, monkeypatc
     assert "could not interrupt its claims" in caplog.text
 
 
+@pytest.mark.slow
+def test_a_store_that_hangs_is_left_behind():
+    store, hangs, free = Tampered(), threading.Event(), threading.Event()
+
+    def hang(*_):
+        hangs.set()
+        free.wait(60)
+
+    with at_work(store, lease=60) as working:
+        store.before["held"] = hang
+        working._holdings.suspect()
+        heard(hangs)
+        began = time.monotonic()
+        working.close(10)
+        assert time.monotonic() - began < 10
+        free.set()
+
+
 class Uninterruptible(Tampered):
     interrupt = None
 
@@ -387,24 +405,24 @@ def test_a_signal_after_a_stop_hurries():
 def test_a_process_ends_in_time_though_its_handlers_do_not():
     """Neither threads nor the loop hold up its exit."""
     code = """
-import asyncio, sys, time
+import asyncio, os, time
 from datetime import timedelta
 from goscheds import Job, Scheduler, Worker
 
 scheduler = Scheduler("memory://")
 
 @scheduler.job(queue="sync")
-def hang(): print("hangs", flush=True); time.sleep(600)
+def hang(): os.write(1, b"hangs\\n"); time.sleep(600)
 
 @scheduler.job(queue="async")
 async def hang_async():
-    print("hangs", flush=True)
+    os.write(1, b"hangs\\n")
     while True:
         try: await asyncio.sleep(600)
         except asyncio.CancelledError: pass
 
 @scheduler.job(queue="async")
-async def block(): print("hangs", flush=True); await asyncio.to_thread(lambda: None); time.sleep(600)
+async def block(): os.write(1, b"hangs\\n"); await asyncio.to_thread(lambda: None); time.sleep(600)
 
 hang.push(); hang_async.push(); scheduler.push(Job("hang", queue="async")); block.push()
 Worker(scheduler, grace=timedelta(milliseconds=100)).run()

@@ -542,7 +542,7 @@ def test_plugins_are_told_the_life_of_a_job(scheduler):
 
         @hookimpl
         def goscheds_job_started(self):
-            raise RuntimeError("mine")
+            raise SystemExit
 
     scheduler.job(name="greet")(lambda: fail("no"))
     with plugged(Plugin()), plugged(Broken()):

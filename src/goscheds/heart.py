@@ -11,6 +11,8 @@ from goscheds.holdings import Holdings
 from goscheds.outage import Outage
 
 log = logging.getLogger("goscheds")
+LAST = 2.0
+"""Seconds for the last beat, if it is on its way."""
 BEATS = 3
 """Heartbeats in a lease: two may be lost."""
 
@@ -35,7 +37,7 @@ class Heart:
         """End the lease: whatever the worker still holds may be recovered at once."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(self._lease)
+            self._thread.join(LAST)
         try:
             self._holdings.store.heartbeat(self._holdings.worker, 0, b"")
         except Exception as error:  # noqa: BLE001 - whatever a store raises, the worker ends

@@ -141,7 +141,7 @@ class Plugins:
         for impl in getattr(self._manager.hook, hook).get_hookimpls():
             try:
                 impl.function(*(event[name] for name in impl.argnames))
-            except Exception:
+            except (Exception, SystemExit):
                 log.exception("The plugin %r failed in %s; the job is not affected.", impl.plugin_name, hook)
 
     def listens(self, hook: str) -> bool:

@@ -20,6 +20,8 @@ from goscheds.verdict import TimedOut
 log = logging.getLogger("goscheds")
 GLANCE = 0.05
 """Seconds between looks; a batch that takes longer is broken up."""
+LAST = 2.0
+"""Seconds for the last look."""
 DOUBT = 0.5
 """Seconds, at most, between tries to find out what the store thinks we hold."""
 
@@ -42,10 +44,10 @@ class Watch:
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more."""
+        """Look no more. A look that hangs in the store is left behind."""
         self._done.set()
         self._stir.set()
-        self._thread.join()
+        self._thread.join(LAST)
 
     @contextmanager
     def over(self, batch: Batch, size: int) -> Iterator[None]:
