@@ -15,6 +15,10 @@ class TestRedis(Contract):
 
 
 class TestValkey(Contract):
+    """Slow as a whole: the same store speaks to a server of the same commands, which the full run tries as well."""
+
+    pytestmark = pytest.mark.slow
+
     @pytest.fixture
     def store_url(self, valkey_url: str) -> str:
         return valkey_url

@@ -25,7 +25,8 @@ def broken_stores(monkeypatch):
 
 
 @pytest.mark.slow
-def test_what_held_and_what_could_not_be_tried_is_told_rule_by_rule():
+def test_what_held_and_what_could_not_be_tried_is_told_rule_by_rule(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     heard: list[Finding] = []
     found = verify("memory://", ["F1", "U2", "X1"], heard.append)
     assert [(rule.law, rule.sentence, rule.verdict) for rule in found] == [
@@ -37,6 +38,7 @@ def test_what_held_and_what_could_not_be_tried_is_told_rule_by_rule():
     assert {finding.law for finding in heard} == {"F1", "U2", "X1"}
     assert all(finding.test.startswith(f"test_{finding.law.lower()}_") for finding in heard)
     assert "the binding has no fixture `restart`" in " ".join(finding.reason for finding in found[2].findings)
+    assert list(tmp_path.iterdir()) == [], "it leaves something behind"
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
@@ -49,7 +50,11 @@ def verify(
     from goscheds.contract.report import Finding, rules  # noqa: PLC0415 - it imports pytest
 
     findings: list[Finding] = []
-    with tempfile.TemporaryFile() as log, _process(log.fileno()) as process:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        (Path(folder) / "log").open("w+b") as log,
+        _process(log, folder) as process,
+    ):
         assert process.stdin
         assert process.stdout
         try:
@@ -81,13 +86,18 @@ def _check(url: str, laws: Collection[str]) -> None:
     store.close()
 
 
-def _process(log: int) -> subprocess.Popen[bytes]:
+def _process(log: IO[bytes], folder: str) -> subprocess.Popen[bytes]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "HYPOTHESIS_STORAGE_DIRECTORY": folder,  # it would leave its own in the caller's directory
+    }
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "goscheds.contract.verify"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=environment,
     )
 
 
