@@ -418,10 +418,10 @@ def test_a_job_that_keeps_killing_its_workers_ends_dead_with_that_reason(schedul
 
 
 @pytest.mark.slow
-def test_the_duties_move_over_when_their_holder_stops_doing_them(scheduler):
+def test_the_duties_move_over_when_their_holder_stops_doing_them(scheduler, store):
     scheduler.job(name="greet")(lambda: None)
     with working(scheduler, lease=SHORT) as one:
-        until(scheduler.workers)
+        until(lambda: store._duty[0])
         leader = one._shift._crew
         with working(scheduler, lease=SHORT):
             until(lambda: len(scheduler.workers()) == 2)
