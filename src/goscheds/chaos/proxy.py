@@ -125,22 +125,21 @@ class Proxy:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._refusing:
-            writer.transport.abort()
-            return
         try:
-            far_reader, far_writer = await asyncio.open_connection(*self._target)
-        except OSError:
+            await self._link(reader, writer)
+        except (OSError, asyncio.CancelledError):  # to be cancelled at the end is no news, and asyncio would print it
             writer.transport.abort()
-            return
+
+    async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            raise ConnectionRefusedError
+        far_reader, far_writer = await asyncio.open_connection(*self._target)
         link = Link(self, (writer, far_writer))
         self._links.add(link)
         try:
             await asyncio.gather(
                 link.carry(reader, far_writer, answers=False), link.carry(far_reader, writer, answers=True)
             )
-        except asyncio.CancelledError:
-            return  # closed; to be cancelled is no news, and asyncio would print it
         finally:
             self._links.discard(link)
             link.cut()

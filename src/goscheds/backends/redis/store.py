@@ -20,6 +20,7 @@ SCHEMA = 1
 POLL = 0.2  # seconds between looks where nothing can wake: `wakeups=off`, a paused queue, a worker without a lease
 RENEW = DUTY_LEASE * 0.75  # seconds after which the holder of the duties renews them while it waits
 REMEMBER = 600.0 + MAX_BLOCK  # seconds a lapsed worker's list is looked into: a stopped one's BLMOVE may still fill it
+PULSE = 0.25  # seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer
 BATCH = 1000  # what one command looks at or deletes
 
 
@@ -35,6 +36,8 @@ class RedisStore:
         self._tag = f"{{{namespace}}}"
         self._client = make_client(rest)
         self._run_script = Scripts(self._client, self._tag).run
+        self._pulse = make_client(rest)
+        self._beat = Scripts(self._pulse, self._tag).run
         self._waiting = Waiting(self._client, f"{self._tag}:due")
 
     def __repr__(self) -> str:
@@ -67,6 +70,7 @@ class RedisStore:
 
     def close(self) -> None:
         self._waiting.close()
+        self._pulse.connection_pool.disconnect(inuse_connections=False)
         self._client.connection_pool.disconnect(inuse_connections=False)
 
     def interrupt(self, worker: str) -> None:
@@ -115,7 +119,10 @@ class RedisStore:
         return [id.decode() for id in self._run("settle", worker, batch(outcomes))]
 
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
-        lapsed, cancel = self._run("heartbeat", worker, int(lease * 1_000_000), info)
+        # Half open, one of the other connections fails after 15 seconds: longer than most leases.
+        self._pulse.connection_pool.connection_kwargs["socket_timeout"] = max(PULSE, lease / 4)
+        with self._server(), driver_errors(self._pulse, self._shown):
+            lapsed, cancel = self._beat("heartbeat", worker, int(lease * 1_000_000), info)
         return Heartbeat(bool(lapsed), tuple(id.decode() for id in cancel))
 
     def recover(self, worker: str, limit: int) -> list[Claim]:
