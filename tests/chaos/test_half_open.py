@@ -20,7 +20,7 @@ from goscheds.record import Claim
 from goscheds.store import Erasable, Store
 
 LEASE = 3.0
-ANSWER = 20.0  # seconds after which a call on such a connection has failed, and another may be tried
+ANSWER = 30.0  # seconds after which a call on such a connection has failed, and another may be tried
 
 
 @pytest.fixture(params=["redis", "valkey", "postgres"])
@@ -43,7 +43,7 @@ def store(url: str, proxy: Proxy) -> Iterator[Store]:
     yield store
     proxy.cut()
     if isinstance(store, Erasable):
-        store.erase()
+        insist(store.erase)
     store.close()
 
 

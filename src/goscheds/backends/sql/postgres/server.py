@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import psycopg
@@ -17,9 +20,10 @@ from goscheds.url import redact
 OLDEST = 130000
 DEFAULTS: dict[str, Any] = {
     "application_name": "goscheds",
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "tcp_user_timeout": 30_000,
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "tcp_user_timeout": 15_000,
 }
 """For libpq, where the URL says nothing else. Seconds, the last one milliseconds."""
 
@@ -28,6 +32,9 @@ DEFAULTS: dict[str, Any] = {
 SESSION = """
     SET plan_cache_mode = force_custom_plan; SET jit = off; SET default_transaction_isolation = 'read committed'
 """
+
+patience = ContextVar("patience", default=20.0)
+"""Seconds that a statement may take; libpq itself waits for ever on a connection that the other end has forgotten."""
 
 CLASHES = (
     psycopg.errors.DeadlockDetected,
@@ -38,6 +45,42 @@ CLASHES = (
 
 GONE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
 """No answer; the last one comes from what was the primary before a failover."""
+
+
+class Connection(psycopg.Connection[Any]):
+    """A connection that gives up."""
+
+    _listens = False
+
+    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **options: Any) -> Any:
+        """Wait for the server, as long as ``patience`` says."""
+        return super().wait(self._patient(gen), *args, **options)
+
+    def notifies(self, **options: Any) -> Generator[psycopg.Notify, None, None]:
+        """Notifications, which may take their time."""
+        self._listens = True
+        return super().notifies(**options)
+
+    def _patient(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        until = time.monotonic() + (math.inf if self._listens else patience.get())
+        try:
+            ready = yield next(gen)
+            while time.monotonic() < until:
+                ready = yield gen.send(ready)
+        except StopIteration as end:
+            return end.value
+        self.close()
+        raise psycopg.OperationalError("the connection says nothing any more")
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Give up after so many seconds, in this thread."""
+    before = patience.set(seconds)
+    try:
+        yield
+    finally:
+        patience.reset(before)
 
 
 @contextmanager
@@ -53,7 +96,7 @@ def mapped(url: str) -> Iterator[None]:
 
 def connect(url: str, *, pgbouncer: bool) -> psycopg.Connection:
     """A connection in autocommit. Behind PgBouncer nothing is kept in the session, which belongs to everybody."""
-    connection = psycopg.connect(
+    connection = Connection.connect(
         make_conninfo("", **(DEFAULTS | conninfo_to_dict(url))),
         autocommit=True,
         prepare_threshold=None if pgbouncer else 2,

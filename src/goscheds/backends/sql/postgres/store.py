@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -11,13 +12,14 @@ import psycopg
 from goscheds.backends.sql.bell import Bell
 from goscheds.backends.sql.pool import Pool
 from goscheds.backends.sql.postgres.listener import Listener
-from goscheds.backends.sql.postgres.server import CLASHES, connect, mapped, sound
+from goscheds.backends.sql.postgres.server import CLASHES, connect, mapped, sound, within
 from goscheds.backends.sql.rows import COLUMNS, TARGETS, Values
 from goscheds.backends.sql.statements import load
 from goscheds.backends.sql.store import SECOND, Run, SqlStore
-from goscheds.record import Outcome, Record
+from goscheds.record import Heartbeat, Outcome, Record
 from goscheds.store import DUTY_LEASE
 
+PULSE = 0.25  # seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer
 ATTEMPTS = 5  # at a transaction that met another one
 
 TOKENS = {
@@ -76,6 +78,18 @@ class PostgresStore(SqlStore):
         known = {"ns": self._ns, "channel": self._channel, **parameters}
         cursor = connection.execute(statement, known, binary=True)
         return cursor.fetchall() if cursor.description else []
+
+    def open(self) -> None:
+        with within(math.inf):  # an upgrade may take its time, and others wait for it
+            super().open()
+
+    def erase(self) -> None:
+        with within(math.inf):
+            super().erase()
+
+    def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
+        with within(max(PULSE, lease / 4)):  # a connection that is half open must not cost the lease
+            return super().heartbeat(worker, lease, info)
 
     def work(self) -> dict[str, int]:
         """What the server has done so far, for benchmarks. It counts a transaction up to a second late."""
