@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from goscheds.chaos.actor import PRODUCER, WORKER, Part
-from goscheds.chaos.journal import Event, Hello, Led, Reader
+from goscheds.chaos.journal import Event, Hello, Led, Reader, Started
 
 PROMPT = 20.0
 """Seconds in which a process must have reached the store, or have ended when it was told to."""
@@ -29,6 +29,7 @@ class Member:
         self.journal = Path(part.journal)
         self.leads = False
         self.here = False  # it has reached the store
+        self.started: dict[str, int] = {}  # when a job last began there; nanoseconds of the monotonic clock
         self._reader = Reader(self.journal)
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "goscheds.chaos.actor", msgspec.json.encode(part).decode()],
@@ -45,6 +46,8 @@ class Member:
         for event in events:
             if isinstance(event, Led):
                 self.leads = event.leads
+            if isinstance(event, Started):
+                self.started[event.id] = event.at
             self.here |= isinstance(event, Hello)
         return events
 

@@ -41,6 +41,7 @@ COMMANDS = {
         "demo": ("demo", "Run real jobs in several workers, kill one, and check the sum."),
         "verify": ("stores", "Hold a store to the law, rule by rule."),
         "bench": ("bench", "Measure what a store and its workers reach on this machine."),
+        "chaos": ("chaos", "Kill workers and break connections, and prove that nothing was lost."),
         "backends": ("stores", "List the stores that are installed."),
     },
 }
