@@ -80,7 +80,7 @@ class TestWorker:
         assert all(
             re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d INFO    Worker ", line) for line in lines
         )
-        assert "serves default (8), async (8) at sqlite:///jobs.db." in lines[0]
+        assert "serves default (8), async (100) at sqlite:///jobs.db." in lines[0]
         assert lines[-1].endswith("has stopped.")
 
     @pytest.mark.slow

@@ -392,3 +392,19 @@ def test_arguments_are_checked_at_push_where_the_handler_is_known():
         registry.encode(Job("known", {"a": "x"}))
     with pytest.raises(BadArguments, match="Job 'foreign'"):
         registry.encode(Job("foreign", {"a": object()}))
+
+
+def test_a_function_that_was_defined_again_takes_the_name_over():
+    registry = Registry()
+    for version in (1, 2):
+        defined: dict[str, Any] = {"__name__": "notebook"}
+        exec(f"def refresh(): return {version}", defined)  # noqa: S102 - what a notebook does
+        registry.add(Unpacking("refresh", defined["refresh"]), "default")
+    assert registry.entries["refresh"][0].function() == 2
+
+
+def test_a_lambda_is_no_one_but_itself():
+    registry = Registry()
+    registry.add(Explicit("refresh", lambda _: 1), "default")
+    with pytest.raises(ConfigError, match="Two handlers"):
+        registry.add(Explicit("refresh", lambda _: 2), "default")

@@ -563,3 +563,16 @@ def test_what_a_worker_says_of_itself_can_be_read(scheduler):
         [info] = until(scheduler.workers)
         assert msgspec.json.decode(info.info)["queues"] == {"mail": 2}
     assert scheduler.workers() == []
+
+
+def test_a_queue_of_async_handlers_alone_has_more_slots(scheduler):
+    @scheduler.job(queue="web")
+    async def fetch() -> None: ...
+
+    @scheduler.job(queue="mixed")
+    async def first() -> None: ...
+
+    @scheduler.job(queue="mixed")
+    def second() -> None: ...
+
+    assert Worker(scheduler).queues == {"default": 8, "mixed": 8, "web": 100}

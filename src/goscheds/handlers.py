@@ -160,6 +160,12 @@ def _convert(hint: type, value: Any) -> Any:
     raise TypeError(f"{hint!r} is not a type that JSON can be converted to")
 
 
+def _home(binding: Binding) -> tuple[object, ...]:
+    """Where a handler was defined; nowhere but itself, for one without a name of its own there."""
+    name = getattr(binding.function, "__qualname__", "<")
+    return (binding.function,) if "<" in name else (getattr(binding.function, "__module__", None), name)
+
+
 class Registry:
     """The handlers by job name, and the queue that each names."""
 
@@ -167,9 +173,12 @@ class Registry:
         self.entries: dict[str, tuple[Binding, str]] = {}
 
     def add(self, binding: Binding, queue: str) -> None:
-        """Register a handler. Raises ConfigError if the name is taken by another function."""
+        """Register a handler. Raises ConfigError if the name is taken by another function.
+
+        A function that was defined again, as by reloading its module or running a notebook's cell twice, is the same.
+        """
         known = self.get(binding.name)
-        if known and known.function is not binding.function:
+        if known and known.function is not binding.function and _home(known) != _home(binding):
             raise ConfigError(
                 f"Two handlers are named {binding.name!r}: {known.function!r} and {binding.function!r}. "
                 "Give one of them another name."

@@ -18,7 +18,7 @@ from goscheds.scheduler import Scheduler, check_queue
 log = logging.getLogger("goscheds")
 Handler = Callable[[Job], Any] | Callable[Concatenate[Job, ...], Any]
 """Takes the job, and a Context where it asks for one. The first half is in the second, but mypy types lambdas by it."""
-SLOTS = 8
+SLOTS, ASYNC_SLOTS = 8, 100
 """Jobs at a time in a queue that no number was given for."""
 SHORTEST_LEASE = timedelta(seconds=1)
 
@@ -28,8 +28,9 @@ class Worker:
 
     Args:
         scheduler: whose jobs; its handlers are known here.
-        queues: how many jobs at a time, by queue. Left out, it is 8 for ``default`` and for every queue that a
-            registered handler names, so that a forgotten option never leaves jobs lying. Empty: the duties alone.
+        queues: how many jobs at a time, by queue. Left out, it is ``default`` and every queue that a registered
+            handler names, so that a forgotten option never leaves jobs lying: 8 at a time, 100 where all of a queue's
+            handlers are async. Empty: the duties alone.
         lease: how long after its last sign of life a worker's jobs are taken back. At least a second.
         grace: how long running jobs may go on after ``stop`` or SIGTERM before they are given back.
 
@@ -71,7 +72,11 @@ class Worker:
         """How many jobs at a time, by queue."""
         if self._queues is not None:
             return dict(self._queues)
-        return dict.fromkeys(("default", *self.handlers.queues()), SLOTS)
+        handlers = self.handlers
+        return {
+            queue: ASYNC_SLOTS if handlers.asynchronous(queue) else SLOTS
+            for queue in ("default", *(queue for queue in handlers.queues() if queue != "default"))
+        }
 
     def run(self, beside: Beside = nullcontext) -> None:
         """Work, and block, until ``stop`` or a signal: SIGTERM and SIGINT drain, a second one leaves at once.
