@@ -87,8 +87,8 @@ class Crew:
     def vitals(self) -> Vitals:
         """How it does, once it is registered."""
         polled = time.monotonic() - (self._holdings.leased_until - self._lease)
-        stopping = self._watch.stopping.is_set()
-        return Vitals(self.id, os.getpid(), self._lease, polled, self._holdings.settled, resident(), stopping)
+        stopping, worn = self._watch.stopping.is_set(), self._watch.worn
+        return Vitals(self.id, os.getpid(), self._lease, polled, self._holdings.settled, resident(), stopping, worn)
 
     def free(self, worker: str) -> int:
         """Take the jobs of another worker back, whose process is known to have ended; how many. Raises StoreError."""

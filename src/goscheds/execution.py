@@ -48,6 +48,7 @@ class Run:
     deadline: float = float("inf")  # monotonic seconds
     task: asyncio.Task[None] | None = field(default=None)
     finished: bool = False  # its outcome is made; whoever makes it first is the one
+    parted: bool = False  # from its slot: its handler returned, or a spare slot took the place of one that hangs
 
     @property
     def key(self) -> tuple[str, int]:

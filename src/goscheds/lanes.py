@@ -2,6 +2,9 @@
 
 No job passes from thread to thread on its way. A batch is larger than one only while jobs are short; when one turns out
 slow, the rest of its batch is given back, and what is done of it is settled, by the worker's watch.
+
+A handler that hangs past its timeout keeps its thread, which can't be killed. A spare slot takes its place, up to as
+many spares as there are slots; beyond that the worker is worn out, and says so.
 """
 
 from __future__ import annotations
@@ -46,13 +49,39 @@ class ThreadLane:
         self._outage = Outage(f"Queue {queue!r}", watch.stopping)
         self._idle = threading.Lock()  # one slot at a time waits in the store; the others wait for their turn
         self._threads: list[threading.Thread] = []
+        self._spares = 0
+        self._sparing = threading.Lock()
 
     def start(self) -> None:
         """Begin to claim."""
+        self._watch.spares[self._queue] = self._spare
         for slot in range(self._slots):
-            thread = threading.Thread(target=self._serve, name=f"goscheds-{self._queue}-{slot}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._open(f"{slot}")
+
+    def _open(self, slot: str) -> None:
+        thread = threading.Thread(target=self._serve, name=f"goscheds-{self._queue}-{slot}", daemon=True)
+        self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
+        thread.start()
+
+    def _spare(self, run: Run) -> bool:
+        """Open a slot in the place of one whose handler hangs; whether the lane has as many as it should."""
+        with self._sparing:
+            if run.parted or self._watch.stopping.is_set():
+                return True
+            if self._spares == self._slots:
+                self._watch.worn = f"{self._spares + 1} handlers of the queue {self._queue!r} hang past their timeout"
+                return False
+            run.parted = True
+            self._spares += 1
+        self._open(f"spare-{run.claim.record.id}")
+        return True
+
+    def _replaced(self, run: Run) -> bool:
+        """Whether a spare slot has taken the place of the caller, whose handler returned at last."""
+        with self._sparing:
+            replaced, run.parted = run.parted, True
+            self._spares -= replaced
+        return replaced
 
     def join(self, seconds: float) -> bool:
         """Wait up to so many seconds for what runs; whether all of it ended."""
@@ -71,8 +100,8 @@ class ThreadLane:
                 self._outage.over()
                 if back:
                     self._holdings.release(back)
-                if begin:
-                    self._run(Batch(begin), len(begin))
+                if begin and self._run(Batch(begin), len(begin)):
+                    return
 
     def _claim(self) -> list[Run]:
         if runs := self._holdings.claim(self._queue, self._pace.limit, 0):
@@ -85,14 +114,19 @@ class ThreadLane:
                     return runs
         return []
 
-    def _run(self, batch: Batch, size: int) -> None:
+    def _run(self, batch: Batch, size: int) -> bool:
+        """Run a batch; whether this slot has been replaced meanwhile."""
+        replaced = False
         with self._watch.over(batch, size):
             while run := batch.next():
-                if self._watch.stopping.is_set():
+                if replaced or self._watch.stopping.is_set():
                     self._holdings.release([run, *batch.take_waiting()])
                     break
                 outcome = self._execution.run(run)
                 if self._holdings.finish(run):
                     batch.add(outcome)
+                else:
+                    replaced = self._replaced(run)
         self._pace.learn(size, time.monotonic() - batch.began)
         self._holdings.settle(batch.take_outcomes())
+        return replaced

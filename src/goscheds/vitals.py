@@ -24,6 +24,7 @@ class Vitals:
     settled: int  # claims settled since it started
     memory: int  # bytes that it has in memory; 0 where that can't be told
     stopping: bool
+    worn: str = ""  # why it asks to be replaced
 
     @property
     def ready(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from goscheds.batch import Batch
@@ -31,6 +31,8 @@ class Watch:
 
     def __init__(self, holdings: Holdings, execution: Execution) -> None:
         self.stopping = threading.Event()
+        self.worn = ""  # why the worker should be replaced
+        self.spares: dict[str, Callable[[Run], bool]] = {}  # by queue: opens a slot in the place of one that hangs
         self._holdings = holdings
         self._execution = execution
         self._stir = threading.Event()
@@ -88,9 +90,14 @@ class Watch:
         """A thread can't be killed: its attempt ends here without it, and what it still does counts for nothing."""
         if self._holdings.finish(run):  # first, or a handler that stops when told to would say how it ended
             self._holdings.stop(run, "the job's timeout is over")
-            log.warning(
-                "Job %s (%s) is past its timeout and still runs; its slot is taken until it returns.",
-                run.claim.record.id,
-                run.claim.record.name,
-            )
+            self._replace(run)
             self._holdings.settle([self._execution.judge(run, TimedOut())])
+
+    def _replace(self, run: Run) -> None:
+        record = run.claim.record
+        spare = self.spares.get(record.queue)
+        replaced = spare is not None and spare(run)
+        then = "a spare slot takes its place" if replaced else "its slot is taken until it returns"
+        log.warning("Job %s (%s) is past its timeout and still runs; %s.", record.id, record.name, then)
+        if self.worn and not replaced:
+            log.error("Worker %s should be replaced: %s.", self._holdings.worker, self.worn)

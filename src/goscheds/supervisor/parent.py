@@ -34,12 +34,12 @@ class Limits:
     memory: int = 0  # bytes
 
     def passed(self, child: Child) -> str:
-        """Which of them a child has passed, in words."""
+        """Which of them a child has passed, or what it complains of itself, in words."""
         if child.vitals and 0 < self.jobs <= child.vitals.settled:
             return f"it has settled {child.vitals.settled} jobs"
         if child.vitals and 0 < self.memory < child.vitals.memory:
             return f"it takes {child.vitals.memory / MEGABYTE:.0f}M of memory"
-        return ""
+        return child.vitals.worn if child.vitals else ""
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ class Supervisor:
             if not child.killed:
                 log.error("%s is killed: %s.", child, why)
             child.kill(why)
-        elif child is seat.child and not seat.worn and (why := self._limits.passed(child)):
+        elif child is seat.child and child.serving and not seat.worn and (why := self._limits.passed(child)):
             log.info("%s is replaced: %s.", child, why)
             seat.worn = why
 
