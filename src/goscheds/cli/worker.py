@@ -57,7 +57,7 @@ def size(text: str) -> int:
 @click.command()
 @click.argument("target", envvar="GOSCHEDS_STORE", required=False)
 @click.option("--queues", type=queue_slots, metavar="NAME=SLOTS,…",
-              help="How many jobs at a time, by queue.  [default: 8 in each queue of a handler, 100 if async]")  # fmt: skip
+              help="How many jobs at a time, by queue.  [default: 8 in every handler's queue]")  # fmt: skip
 @click.option("--lease", type=duration, default="10s", show_default=True,
               help="How long after its last sign of life its jobs are taken back.")  # fmt: skip
 @click.option("--grace", type=duration, default="30s", show_default=True,
