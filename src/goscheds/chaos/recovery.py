@@ -19,7 +19,7 @@ from goscheds.chaos.actor import RETRY, WORKER, Part
 from goscheds.chaos.crowd import Crowd, Member
 from goscheds.chaos.rig import GLANCE, opened
 from goscheds.job import Job
-from goscheds.record import State
+from goscheds.record import SETTLED
 from goscheds.scheduler import Scheduler
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ def _kill_one(scheduler: Scheduler, crowd: Crowd) -> tuple[str, float]:
     holder.kill()
     other = _beginning(crowd, job.id)
     scheduler.cancel(job.id)
-    _until(lambda: scheduler.get(job.id).state is State.CANCELLED, "the job to be cancelled")
+    _until(lambda: scheduler.get(job.id).state in SETTLED, "the job to end when it is told to")
     return victim, (other.started[job.id] - killed) / 1e9
 
 
