@@ -28,7 +28,7 @@ WAIST: Mapping[str, set[str]] = {
 }
 """The rooms at the bottom, and those that each may import."""
 
-BOUNDARY = {*WAIST, "plugins", "backends"}
+BOUNDARY = {*WAIST, "extras", "backends"}
 """What a store may know of goscheds: the values and the protocol, and nothing of the core's reasons."""
 
 MODEL = "goscheds.backends.memory"

@@ -16,7 +16,8 @@ import pytest
 
 from goscheds.backends.memory import MemoryStore
 from goscheds.errors import ConfigError, PluginConflict, UnknownScheme
-from goscheds.plugins import Plugins, hookimpl, missing_driver, open_store, plugins
+from goscheds.extras import missing_driver
+from goscheds.plugins import Plugins, hookimpl, open_store, plugins
 
 ROOT = Path(__file__).resolve().parent.parent
 TOY = ROOT / "tests" / "toy_store"

@@ -19,7 +19,6 @@ hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("goscheds")
 hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker("goscheds")
 """Marks a plugin's hooks: ``from goscheds.plugins import hookimpl``."""
 
-EXTRAS = {"redis": "redis", "rediss": "redis", "valkey": "redis", "unix": "redis", "postgresql": "postgres"}
 ALIASES = {"postgres": "postgresql", "sqlite3": "sqlite", "mem": "memory"}
 
 
@@ -181,13 +180,4 @@ def _unknown(scheme: str, url: str, stores: Mapping[str, object]) -> str:
         f"No installed store serves {scheme}:// (asked for by {redact(url)!r}).{hint} Installed: "
         f"{', '.join(f'{name}://' for name in sorted(stores))}. Another store comes with the package that brings it: "
         f"install that, in this environment.{broken}"
-    )
-
-
-def missing_driver(scheme: str, error: ImportError) -> ConfigError:
-    """The error for a store whose driver is not installed."""
-    extra = EXTRAS[scheme]
-    return ConfigError(
-        f"{scheme}:// needs the package {error.name!r}, which is not installed. "
-        f"Install it with: pip install 'goscheds[{extra}]'"
     )

@@ -14,7 +14,8 @@ from goscheds.cli.progress import patiently
 from goscheds.cli.views import BackendView
 from goscheds.contract.laws import LAWS
 from goscheds.contract.verify import verify as try_laws
-from goscheds.plugins import EXTRAS, plugins
+from goscheds.extras import EXTRAS
+from goscheds.plugins import plugins
 from goscheds.url import redact
 
 if TYPE_CHECKING:  # it imports pytest, which is not installed everywhere

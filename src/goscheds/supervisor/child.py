@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from goscheds.vitals import Vitals
 
@@ -20,6 +20,13 @@ START = 300.0
 """Seconds until a child must have begun to work: applications that load models take long."""
 SILENCE = 3
 """Leases without a report after which a child is stuck: an interpreter that is held, a process that is stopped."""
+
+
+class Freed(NamedTuple):
+    """A dead worker's jobs were taken back."""
+
+    worker: str
+    held: int
 
 
 class Child:
@@ -63,8 +70,8 @@ class Child:
             return False
         return self.vitals.ready and now - self.heard_at < self.vitals.lease
 
-    def read(self, now: float) -> list[Mapping[str, Any]]:
-        """What it said that is not about itself."""
+    def read(self, now: float) -> list[Freed]:
+        """Hear what it has to say of itself, and give what it says of others."""
         try:
             while heard := self._line.recv(65536):
                 self._heard += heard
@@ -74,12 +81,17 @@ class Child:
         except OSError:
             self.hung_up = True
         *lines, self._heard = self._heard.split(b"\n")
-        messages = [json.loads(line) for line in lines]
-        for message in messages:
-            if "vitals" in message:
-                self.vitals = _vitals(message["vitals"])
-                self.heard_at = now
-        return [message for message in messages if "vitals" not in message]
+        return [freed for line in lines if (freed := self._understand(line, now))]
+
+    def _understand(self, line: bytes, now: float) -> Freed | None:
+        with suppress(ValueError, TypeError):  # what makes no sense is no sign of life
+            match json.loads(line):
+                case {"vitals": {**told}}:
+                    self.vitals = _vitals(told)
+                    self.heard_at = now
+                case {"freed": str(worker), "held": int(held)}:
+                    return Freed(worker, held)
+        return None
 
     def say(self, order: str) -> None:
         """Give it an order. One that can't hear it is found by its end, or by its silence."""
@@ -137,4 +149,4 @@ def ending(status: int) -> str:
 
 def _vitals(told: Mapping[str, Any]) -> Vitals:
     """A later version's child, after a rolling restart, may say more than this supervisor knows."""
-    return Vitals(**{field.name: told[field.name] for field in fields(Vitals)})
+    return Vitals(**{field.name: told[field.name] for field in fields(Vitals) if field.name in told})

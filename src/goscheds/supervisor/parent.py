@@ -114,9 +114,9 @@ class Supervisor:
 
     def _listen(self, child: Child, now: float) -> None:
         began = child.vitals is None
-        for answer in child.read(now):
-            if dead := self._dead.pop(answer["freed"], None):
-                log.warning("%s: the %d job(s) it held were taken back by %s.", dead.child, answer["held"], child)
+        for freed in child.read(now):
+            if dead := self._dead.pop(freed.worker, None):
+                log.warning("%s: the %d job(s) it held were taken back by %s.", dead.child, freed.held, child)
         if child.hung_up and child in self._selector.get_map():
             self._selector.unregister(child)  # an end of file is readable for ever
         if began and child.vitals:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from goscheds.plugins import missing_driver
+from goscheds.extras import missing_driver
 
 if TYPE_CHECKING:
     from goscheds.backends.redis.store import RedisStore

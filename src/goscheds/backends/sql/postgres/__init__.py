@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goscheds.errors import ConfigError
-from goscheds.plugins import missing_driver
+from goscheds.extras import missing_driver
 from goscheds.url import flag, redact, split_options
 
 try:
