@@ -507,10 +507,10 @@ class TestLine:
         assert child.returncode == 1
         assert "use --processes" in log
 
-    def test_a_child_of_a_later_version_may_say_more(self):
+    def test_a_child_of_a_later_version_may_say_more_and_nonsense_hurts_nobody(self):
         told = json.dumps({"vitals": {"worker": "w", "pid": 1, "lease": 2.0, "polled": 0.0, "settled": 3, "memory": 4,
                                       "stopping": False, "mood": "fine"}})  # fmt: skip
-        code = "import os, sys; os.write(0, sys.argv[1].encode() + b'\\n'); os.read(0, 1)"
+        code = "import os, sys; os.write(0, b'[1]\\n{\\n' + sys.argv[1].encode() + b'\\n'); os.read(0, 1)"
         child = Child("Child 1", [sys.executable, "-c", code, told])
         try:
             until(lambda: child.read(time.monotonic()) or child.vitals)

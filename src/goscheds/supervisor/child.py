@@ -86,7 +86,7 @@ class Child:
     def _understand(self, line: bytes, now: float) -> Freed | None:
         with suppress(ValueError, TypeError):  # what makes no sense is no sign of life
             match json.loads(line):
-                case {"vitals": {**told}}:
+                case {"vitals": dict(told)}:
                     self.vitals = _vitals(told)
                     self.heard_at = now
                 case {"freed": str(worker), "held": int(held)}:
