@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -318,20 +319,24 @@ class TestRenewal:
     def test_a_rolling_restart_misses_no_beat(self, tmp_path, app, scheduler):
         with supervising(app, "--processes", "2", cwd=tmp_path) as supervised:
             old = supervised.serves(2)
-            running = push(scheduler, 2)
-            holder = begun(tmp_path, running)
+            running = [push(scheduler, 2) for _ in range(10)]  # more than one child has slots for
+            for id in running:
+                begun(tmp_path, id)
             supervised.running.send_signal(signal.SIGHUP)
-            supervised.says("drains", 1)
+            supervised.says("drains")
             ends(scheduler, push(scheduler))
             new = supervised.serves(4)[2:]
             supervised.says("exited with status 0", 2)
-            ends(scheduler, running)
             ends(scheduler, push(scheduler))
             assert not set(old) & set(new)
-            assert scheduler.result(running) == str(holder)
-            assert scheduler.get(running).crashes == 0
+            assert {scheduler.result(id) for id in running} == {str(pid) for pid in old}
+            assert {scheduler.get(id).crashes for id in running} == {0}
             events = re.findall(r"(serves as|exited with)", supervised.log)
             assert events == ["serves as"] * 3 + ["exited with", "serves as", "exited with"]  # one at a time, new first
+            changes = [
+                1 if event == "starts" else -1 for event in re.findall(r"(starts|exited)(?= with|\.)", supervised.log)
+            ]
+            assert max(itertools.accumulate(changes)) == 3
 
     @pytest.mark.slow
     def test_new_code_that_can_not_begin_leaves_the_old_at_work(self, tmp_path, app, scheduler):
