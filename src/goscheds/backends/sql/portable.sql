@@ -33,6 +33,10 @@ SELECT {claim} FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = :wor
 -- name: alive
 SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = :worker AND expires_at > {now}
 
+-- name: unlapsed
+-- As alive, before a beat: it waits for whoever is about to take the worker's jobs, and learns of it.
+SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = :worker AND expires_at > {now} {hold}
+
 -- name: beat
 INSERT INTO goscheds_workers (ns, id, expires_at, info) VALUES (:ns, :worker, {now} + :lease, :info)
 ON CONFLICT (ns, id) DO UPDATE SET expires_at = excluded.expires_at, info = excluded.info
@@ -73,13 +77,19 @@ SELECT worker FROM holder
 WHERE worker IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = worker AND expires_at > {now})
 
+-- name: condemn
+-- Locks a lapsed worker's row, so that it can't beat until its jobs are taken; nothing, if it has just beaten. A look
+-- alone won't do: what is read is older than the clock, and the beat in between is not seen. The row is written, if
+-- only as it was: who waits for it then looks again.
+INSERT INTO goscheds_workers (ns, id, expires_at, info) VALUES (:ns, :holder, 0, {blank})
+ON CONFLICT (ns, id) DO UPDATE SET expires_at = goscheds_workers.expires_at WHERE goscheds_workers.expires_at <= {now}
+RETURNING id
+
 -- name: orphans
 WITH clock AS MATERIALIZED (SELECT {now} AS moment),
 chosen AS MATERIALIZED (
     SELECT id FROM goscheds_jobs
     WHERE ns = :ns AND state = 2 AND worker = :holder
-      AND NOT EXISTS (SELECT 1 FROM goscheds_workers
-                      WHERE ns = :ns AND id = :holder AND expires_at > (SELECT moment FROM clock))
     LIMIT :limit {lock}
 )
 UPDATE goscheds_jobs SET fence = fence + 1, worker = :worker, changed_at = moment, deadline = 0

@@ -156,7 +156,7 @@ class SqlStore(ABC):
 
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
         def work(run: Run) -> Heartbeat:
-            lapsed = not run(self.sql.alive, worker=worker)
+            lapsed = not run(self.sql.unlapsed, worker=worker)
             run(self.sql.beat, worker=worker, lease=int(lease * SECOND), info=info)
             if lease == 0:
                 run(self.sql.resign, worker=worker)
@@ -174,7 +174,8 @@ class SqlStore(ABC):
                 return []
             claims = to_claims(run(self.sql.overdue, worker=worker, limit=limit), Lost.DEADLINE)
             for (holder,) in run(self.sql.lapsed):
-                if left := limit - len(claims):
+                left = limit - len(claims)
+                if left and run(self.sql.condemn, holder=holder):
                     orphans = run(self.sql.orphans, worker=worker, holder=holder, limit=left)
                     claims += to_claims(orphans, Lost.LEASE)
             run(self.sql.bury)

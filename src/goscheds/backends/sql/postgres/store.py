@@ -25,6 +25,7 @@ ATTEMPTS = 5  # at a transaction that met another one
 TOKENS = {
     **COLUMNS,
     "now": "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+    "hold": "FOR NO KEY UPDATE",
     "lock": "FOR NO KEY UPDATE SKIP LOCKED",
     "place": "nextval('goscheds_seq')",
     "blank": "''::bytea",

@@ -27,7 +27,15 @@ from goscheds.store import DUTY_LEASE
 # SQL's own clock, so that a Python whose clock is set or frozen has no say in it. It steps in milliseconds and rounds
 # down, so it is never early.
 NOW = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
-TOKENS = {**COLUMNS, "now": NOW, "lock": "", "place": ":place", "blank": "x''", "chosen": "IN (SELECT id FROM chosen)"}
+TOKENS = {
+    **COLUMNS,
+    "now": NOW,
+    "hold": "",
+    "lock": "",
+    "place": ":place",
+    "blank": "x''",
+    "chosen": "IN (SELECT id FROM chosen)",
+}
 
 T = TypeVar("T")
 
