@@ -34,6 +34,12 @@ class Pool(Generic[C]):
         self._open = False
         self._process = 0
 
+    def __del__(self) -> None:
+        """A scheduler that is dropped without `close` leaves no open connection, of which Python 3.13 would warn."""
+        if self._process == os.getpid():
+            with suppress(Exception):  # the interpreter may be ending
+                self._drop_idle()
+
     def open(self) -> None:
         """Allow connections."""
         self._open = True
