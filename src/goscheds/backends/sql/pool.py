@@ -37,8 +37,7 @@ class Pool(Generic[C]):
     def __del__(self) -> None:
         """A scheduler that is dropped without `close` leaves no open connection, of which Python 3.13 would warn."""
         if self._process == os.getpid():
-            with suppress(Exception):  # the interpreter may be ending
-                self._drop_idle()
+            self._drop_idle()
 
     def open(self) -> None:
         """Allow connections."""

@@ -30,10 +30,7 @@ def to_claims(rows: Iterable[Values], lost: Lost = Lost.NOT) -> list[Claim]:
 
 def to_row(values: Values) -> Row:
     """A row of ``row``."""
-    state, fence, worker, pushed_at, changed_at, result, cancelling = values[10:]
-    return Row(
-        Record(*values[:10]), STATES[state], fence, worker, pushed_at, changed_at, result, cancelling=bool(cancelling)
-    )
+    return Row(Record(*values[:10]), STATES[values[10]], *values[11:16], cancelling=bool(values[16]))
 
 
 def where(query: Query) -> tuple[str, dict[str, str]]:
