@@ -30,7 +30,7 @@ def to_claims(rows: Iterable[Values], lost: Lost = Lost.NOT) -> list[Claim]:
 
 def to_row(values: Values) -> Row:
     """A row of ``row``."""
-    return Row(Record(*values[:10]), STATES[values[10]], *values[11:16], cancelling=bool(values[16]))
+    return Row(Record(*values[:10]), STATES[values[10]], *values[11:16], bool(values[16]))
 
 
 def where(query: Query) -> tuple[str, dict[str, str]]:
