@@ -30,7 +30,8 @@ def to_claims(rows: Iterable[Values], lost: Lost = Lost.NOT) -> list[Claim]:
 
 def to_row(values: Values) -> Row:
     """A row of ``row``."""
-    return Row(Record(*values[:10]), STATES[values[10]], *values[11:16], bool(values[16]))
+    fence, worker, pushed_at, changed_at, result, cancelling = values[11:]
+    return Row(Record(*values[:10]), STATES[values[10]], fence, worker, pushed_at, changed_at, result, bool(cancelling))
 
 
 def where(query: Query) -> tuple[str, dict[str, str]]:
