@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from goscheds.chaos.actor import PRODUCER, WORKER, Part
 from goscheds.chaos.journal import Event, Hello, Led, Reader, Started
 
-PROMPT = 20.0
-"""Seconds in which a process must have reached the store, or have ended when it was told to."""
+PROMPT = 45.0
+"""Seconds in which a process must have reached the store, or have ended when it was told to: a push that began on a
+half-open connection takes 20."""
 
 
 class Member:
