@@ -51,6 +51,7 @@ def test_a_meter_that_the_first_reading_did_not_have_is_left_out():
     assert between({"commands": 10.0}, {"commands": 30.0, "new": 5.0}, "job", 4) == {"commands/job": 5.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [part for part in PARTS if part != "idle"])
 def test_every_part_has_figures_on_a_store_of_one_process(part):
     report = measure("memory://", SMALL, [part])

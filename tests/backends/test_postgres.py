@@ -332,6 +332,7 @@ class TestWakeUps:
         assert quantiles(late, n=10)[-1] < 0.05 * SECOND
 
 
+@pytest.mark.slow
 class TestClashes:
     def test_settles_in_opposite_orders_do_not_lock_each_other_out(self, another):
         stores = [another() for _ in range(4)]

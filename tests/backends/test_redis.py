@@ -310,6 +310,7 @@ def test_scripts_that_the_server_forgot_are_sent_again(store, server):
     assert ids(store.claim("default", hire(store), 1, 0)) == ["one"]
 
 
+@pytest.mark.slow
 def test_commands_per_job_are_bounded_whatever_is_in_flight(start, connect):
     private = start()
     store = connect("shop", private.url)
@@ -350,6 +351,7 @@ def test_an_idle_worker_costs_less_than_one_command_a_second(start, connect):
         assert calls(server) < 6
 
 
+@pytest.mark.slow
 def test_one_hundred_thousand_jobs_land_in_one_push(store):
     store.push(jobs(100_000))
     assert store.counts().jobs == {("default", State.READY): 100_000}

@@ -53,6 +53,7 @@ def insist(call):
             return call()
 
 
+@pytest.mark.slow
 def test_it_costs_no_lease(store: Store, proxy: Proxy):
     store.push(jobs(30))
     store.heartbeat("w", LEASE, b"")
