@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from random import Random
@@ -19,7 +19,7 @@ from goscheds.errors import StoreUnavailable
 from goscheds.job import Job
 from goscheds.loop import LoopThread
 from goscheds.plugins import hookimpl, plugins
-from goscheds.record import Claim, Query, Record, State
+from goscheds.record import Claim, Outcome, Query, Record, State
 from goscheds.verdict import Keep
 
 DEADLINE = 15.0
@@ -139,6 +139,10 @@ class Tampered(MemoryStore):
         self.after: dict[str, Callable[..., object]] = {}  # called with the answer, once it acted; may raise
         self.calls: Counter[str] = Counter()
         super().__init__(*args)
+
+    def settle_and_claim(self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int) -> Any:
+        """In two steps, so that what a test puts before one of them is not called under the store's lock."""
+        return self.settle(worker, outcomes), self.claim(queue, worker, limit, 0)
 
     def lose(self, verb: str, error: Callable[[str], Exception] = StoreUnavailable) -> None:
         """The next answer of a verb that has something to say is lost on its way."""

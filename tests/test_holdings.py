@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 
 import pytest
@@ -229,6 +229,49 @@ def test_a_recovery_whose_answer_was_lost_is_found_too(store, holdings, clock):
         holdings.recover(10)
     holdings.reconcile()
     assert states(store, "a") == [State.READY]
+
+
+class Plain(Tampered):
+    """A store that can't settle and claim in one round trip."""
+
+    settle_and_claim = None
+
+
+@pytest.mark.parametrize("kind", [Tampered, Plain])
+def test_what_is_settled_is_followed_by_what_is_claimed(kind, clock):
+    store = kind(clock)
+    pushed(store, *"abc")
+    with holding(store) as holdings:
+        [first] = holdings.claim("default", 1, 0)
+        second, third = holdings.settle_and_claim([done(first)], "default", 5)
+        assert states(store, *"abc") == [State.DONE, State.ACTIVE, State.ACTIVE]
+        assert holdings.unfinished() == [second, third]
+        assert holdings.settle_and_claim([done(second), Outcome.released(third.claim)], "none", 5) == []
+        assert [run.claim.fence for run in holdings.settle_and_claim([], "default", 5)] == [2]
+        assert holdings.settled == 3
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable, StoreError, ValueError, SystemExit])
+@pytest.mark.parametrize("lost", [True, False])
+def test_when_a_claim_that_goes_with_a_settle_fails_the_settle_is_repeated(store, holdings, error, lost):
+    pushed(store, "a", "b")
+    [run] = holdings.claim("default", 1, 0)
+    if lost:
+        store.lose("claim", error)
+    else:
+        store.before["settle"] = lambda *_: store.before.pop("settle") and _raise(error("away"))
+    with nullcontext() if error is StoreUnavailable else pytest.raises(error):
+        assert holdings.settle_and_claim([Outcome.done(run.claim, jobs=[record(id="next")])], "default", 1) == []
+    assert store.calls["settle"] == 2
+    assert states(store, "a", "next") == [State.DONE, State.READY]
+    assert len(holdings) == 0
+    assert holdings.doubt.is_set()
+    holdings.reconcile()
+    assert states(store, "b") == [State.READY]
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def test_an_answer_that_comes_after_its_claim_was_given_back_is_dropped(store, holdings):

@@ -13,7 +13,7 @@ from goscheds.loop import LoopThread
 from goscheds.outage import Outage
 from goscheds.plugins import plugins
 from goscheds.record import Claim, Outcome
-from goscheds.store import Store
+from goscheds.store import Pipelined, Store
 
 log = logging.getLogger("goscheds")
 ATTEMPTS = 5
@@ -36,6 +36,7 @@ class Holdings:
         self.closing = threading.Event()  # settling no longer waits for the store
         self.leased_until = float("inf")  # monotonic seconds; the heart says
         self.settled = 0  # claims, since the worker began
+        self._pipelined = store if isinstance(store, Pipelined) else None
         self._execution = execution
         self._loop = loop
         self._runs: dict[tuple[str, int], Run] = {}
@@ -55,12 +56,15 @@ class Holdings:
         return self._admit(lambda: self.store.recover(self.worker, limit))
 
     def _admit(self, call: Callable[[], Sequence[Claim]]) -> list[Run]:
-        """Enter claims, but for those that were given back while their answer was on its way."""
         try:
             claims = call()
         except BaseException:
             self.suspect()
             raise
+        return self._enter(claims)
+
+    def _enter(self, claims: Sequence[Claim]) -> list[Run]:
+        """Hold claims, but for those that were given back while their answer was on its way."""
         runs = [self._execution.prepare(claim) for claim in claims]
         with self._lock:
             if self._disowned:
@@ -82,7 +86,29 @@ class Holdings:
         """Report outcomes until the store has taken them or refused them."""
         if not outcomes:
             return
-        accepted = self._insist(outcomes)
+        self._end(outcomes, self._insist(outcomes))
+
+    def settle_and_claim(self, outcomes: Sequence[Outcome], queue: str, limit: int) -> list[Run]:
+        """Report outcomes and claim what there is, in one round trip where the store can.
+
+        Raises StoreError; the outcomes are reported all the same, as ``settle`` does it.
+        """
+        if not outcomes or not self._pipelined:
+            self.settle(outcomes)
+            return self.claim(queue, limit, 0)
+        try:
+            accepted, claims = self._pipelined.settle_and_claim(self.worker, outcomes, queue, limit)
+        except BaseException as error:
+            self.suspect()  # it may have claimed; and it may have settled, which a repetition does not change (S3)
+            self.settle(outcomes)
+            if isinstance(error, StoreUnavailable):  # no news by now: to settle was to wait until it is back
+                return []
+            raise
+        self._end(outcomes, set(accepted))
+        return self._enter(claims)
+
+    def _end(self, outcomes: Sequence[Outcome], accepted: set[str] | None) -> None:
+        """Hold these claims no more."""
         with self._lock:
             self.settled += len(outcomes)
             ended = [(outcome, self._runs.pop((outcome.id, outcome.fence), None)) for outcome in outcomes]

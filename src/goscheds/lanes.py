@@ -17,6 +17,7 @@ from goscheds.batch import Batch, Pace, apart
 from goscheds.execution import Execution, Run
 from goscheds.holdings import Holdings
 from goscheds.outage import Outage
+from goscheds.record import Outcome
 from goscheds.watch import Watch
 
 
@@ -94,18 +95,20 @@ class ThreadLane:
         """Nothing is left to do: each slot settles what it ran."""
 
     def _serve(self) -> None:
-        while not self._watch.stopping.is_set():
+        """Wait for a job, and from then on work, as long as there is more to do after each batch."""
+        runs: list[Run] = []
+        while runs or not self._watch.stopping.is_set():
             with self._outage:
-                begin, back = apart(self._claim())
-                self._outage.over()
+                todo, runs = runs or self._wait(), []
+                begin, back = apart(todo)
                 if back:
                     self._holdings.release(back)
-                if begin and self._run(Batch(begin), len(begin)):
+                batch = Batch(begin)
+                if self._run(batch, len(begin)):
                     return
+                runs = self._go_on(batch.take_outcomes())
 
-    def _claim(self) -> list[Run]:
-        if runs := self._holdings.claim(self._queue, self._pace.limit, 0):
-            return runs
+    def _wait(self) -> list[Run]:
         with self._idle:
             while not self._watch.stopping.is_set():
                 runs = self._holdings.claim(self._queue, 1, self._block)
@@ -114,8 +117,17 @@ class ThreadLane:
                     return runs
         return []
 
+    def _go_on(self, outcomes: list[Outcome]) -> list[Run]:
+        """Settle a batch, and claim the next one with it."""
+        if self._watch.stopping.is_set():
+            self._holdings.settle(outcomes)
+            return []
+        runs = self._holdings.settle_and_claim(outcomes, self._queue, self._pace.limit)
+        self._outage.over()
+        return runs
+
     def _run(self, batch: Batch, size: int) -> bool:
-        """Run a batch; whether this slot has been replaced meanwhile."""
+        """Run a batch; whether this slot has been replaced meanwhile, and its outcomes are settled."""
         replaced = False
         with self._watch.over(batch, size):
             while run := batch.next():
@@ -128,5 +140,6 @@ class ThreadLane:
                 else:
                     replaced = self._replaced(run)
         self._pace.learn(size, time.monotonic() - batch.began)
-        self._holdings.settle(batch.take_outcomes())
+        if replaced:
+            self._holdings.settle(batch.take_outcomes())
         return replaced

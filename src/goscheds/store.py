@@ -157,6 +157,20 @@ class Interruptible(Protocol):
 
 
 @runtime_checkable
+class Pipelined(Protocol):
+    """A store that settles and claims in one round trip; for others the core does one after the other."""
+
+    def settle_and_claim(
+        self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int
+    ) -> tuple[list[str], list[Claim]]:
+        """``settle(worker, outcomes)`` and then ``claim(queue, worker, limit, 0)``, which sees what was settled.
+
+        The laws of both bind it (S1 to S3, C1 to C5, L2, L4, L7), and it never waits. They may be two steps: whoever
+        loses the answer repeats the settle by ``settle`` (S3), and asks ``held`` what was claimed.
+        """
+
+
+@runtime_checkable
 class Erasable(Protocol):
     """A store that can forget a whole namespace; for tests, trials and demonstrations."""
 

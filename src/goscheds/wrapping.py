@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from goscheds.record import Claim, Counts, Heartbeat, Move, Outcome, Page, Query, Record, State, WorkerInfo
 from goscheds.scheduler import Scheduler
-from goscheds.store import Capability, Store
+from goscheds.store import Capability, Pipelined, Store
 
 T = TypeVar("T")
 
@@ -23,6 +23,8 @@ class Wrapped:
         for name in dir(store):
             if not name.startswith("_") and not hasattr(self, name):
                 setattr(self, name, getattr(store, name))
+        if isinstance(store, Pipelined):
+            self.settle_and_claim = partial(self._settle_and_claim, store)
 
     def around(self, verb: str, call: Callable[[], T]) -> T:  # noqa: ARG002 - for whoever overrides it
         """Do what ``verb`` does. Override it."""
@@ -51,6 +53,12 @@ class Wrapped:
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
         """The verb ``settle``."""
         return self.around("settle", partial(self._store.settle, worker, outcomes))
+
+    def _settle_and_claim(
+        self, store: Pipelined, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int
+    ) -> tuple[list[str], list[Claim]]:
+        """The verb ``settle_and_claim``, of a store that has it."""
+        return self.around("settle_and_claim", partial(store.settle_and_claim, worker, outcomes, queue, limit))
 
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
         """The verb ``heartbeat``."""

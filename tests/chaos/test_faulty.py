@@ -10,10 +10,12 @@ import pytest
 from unreliable import Unreliable
 
 from goscheds.backends.memory import MemoryStore
+from goscheds.chaos.journal import Journal, Reader
+from goscheds.chaos.recorder import Recorder
 from goscheds.errors import StoreUnavailable
 from goscheds.faulty import Fate, Faulty, by_chance
-from goscheds.record import Query, Record
-from goscheds.store import Erasable, Interruptible
+from goscheds.record import Outcome, Query, Record
+from goscheds.store import Erasable, Interruptible, Pipelined
 
 
 class TestMemory(Unreliable):
@@ -72,11 +74,36 @@ def test_what_the_store_can_do_beyond_the_law_the_wrapper_can():
     store = Faulty(MemoryStore(), by_chance(1))
     assert isinstance(store, Interruptible)
     assert isinstance(store, Erasable)
+    assert isinstance(store, Pipelined)
     assert store.capabilities == MemoryStore.capabilities
 
 
 def test_a_store_that_can_do_less_stays_one():
     class Plain(MemoryStore):
-        interrupt = erase_later = None  # type: ignore[assignment]
+        interrupt = settle_and_claim = None  # type: ignore[assignment]
 
-    assert not isinstance(Faulty(Plain(), by_chance(1)), Interruptible)
+    store = Faulty(Plain(), by_chance(1))
+    assert not isinstance(store, Interruptible)
+    assert not isinstance(store, Pipelined)
+
+
+def test_an_optional_verb_meets_its_fate_like_any():
+    inside = MemoryStore()
+    inside.heartbeat("worker", 10, b"")
+    inside.push([Record("one", "job", "default")])
+    store = Faulty(inside, lambda verb: Fate.LOST if verb == "settle_and_claim" else Fate.FINE)
+    with pytest.raises(StoreUnavailable):
+        store.settle_and_claim("worker", [], "default", 1)
+    assert [claim.record.id for claim in store.held("worker")] == ["one"]
+
+
+def test_a_recorder_writes_down_both_halves_of_a_settle_and_claim(tmp_path: Path):
+    inside = MemoryStore()
+    inside.heartbeat("worker", 10, b"")
+    inside.push([Record("one", "job", "default"), Record("two", "job", "default")])
+    store = Recorder(inside, Journal(tmp_path / "journal"))
+    [claim] = store.claim("default", "worker", 1, 0)
+    store.settle_and_claim("worker", [Outcome.done(claim)], "default", 1)
+    first, settling, settled, second = Reader(tmp_path / "journal").read()
+    assert ([end.id for end in settling.ends], settled.ids, settled.call) == (["one"], ["one"], settling.call)
+    assert [[taken.id for taken in one.claims] for one in (first, second)] == [["one"], ["two"]]

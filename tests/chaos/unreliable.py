@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import pytest
@@ -19,7 +19,7 @@ from goscheds import Job, Retry, Scheduler, State
 from goscheds.faulty import Fate, Faulty, by_chance
 from goscheds.plugins import open_store
 from goscheds.record import Outcome, Query, Verb
-from goscheds.store import Erasable, Store
+from goscheds.store import Erasable, Pipelined, Store
 from goscheds.wrapping import Wrapped, WrappedScheduler
 
 JOBS = 240
@@ -37,11 +37,19 @@ class Ledger(Wrapped):
         self._ended = ended
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
-        accepted = set(super().settle(worker, outcomes))
+        accepted = super().settle(worker, outcomes)
+        self._note(outcomes, accepted)
+        return accepted
+
+    def _settle_and_claim(self, store: Pipelined, worker: str, outcomes: Sequence[Outcome], *what: Any) -> Any:
+        accepted, claims = super()._settle_and_claim(store, worker, outcomes, *what)
+        self._note(outcomes, accepted)
+        return accepted, claims
+
+    def _note(self, outcomes: Sequence[Outcome], accepted: list[str]) -> None:
         for outcome in outcomes:
             if outcome.id in accepted and outcome.verb not in (Verb.RETRY, Verb.RELEASED):
                 self._ended[outcome.id].add(outcome.fence)
-        return list(accepted)
 
 
 class Site:

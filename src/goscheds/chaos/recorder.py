@@ -22,7 +22,7 @@ from goscheds.chaos.journal import (
     moment,
 )
 from goscheds.record import Claim, Heartbeat, Outcome, Record
-from goscheds.store import Store
+from goscheds.store import Pipelined, Store
 from goscheds.wrapping import Wrapped
 
 LOOKS = 5
@@ -84,6 +84,16 @@ class Recorder(Wrapped):
         ids = super().settle(worker, outcomes)
         self._journal.write(Settled(moment(), call, ids))
         return ids
+
+    def _settle_and_claim(
+        self, store: Pipelined, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int
+    ) -> tuple[list[str], list[Claim]]:
+        """Both, on record."""
+        call, began = next(self._calls), moment()
+        self._journal.write(Settling(began, call, worker, [End.of(outcome) for outcome in outcomes]))
+        ids, claims = super()._settle_and_claim(store, worker, outcomes, queue, limit)
+        self._journal.write(Settled(moment(), call, ids))
+        return ids, self._taken("claim", worker, began, claims)
 
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
         """Beat, on record."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from goscheds.contract.look import Look
     from goscheds.contract.model import Model
     from goscheds.contract.outage import Outage
+    from goscheds.contract.pipelining import Pipelining
     from goscheds.contract.push import Push
     from goscheds.contract.settle import Settle
     from goscheds.contract.time import Time
@@ -40,6 +41,7 @@ __all__ = [
     "Look",
     "Model",
     "Outage",
+    "Pipelining",
     "Push",
     "Settle",
     "Time",

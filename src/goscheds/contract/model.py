@@ -28,7 +28,7 @@ from goscheds.backends.memory import MemoryStore
 from goscheds.contract.bench import HOUR, LONG, eventually, rows
 from goscheds.contract.case import Case, Clients
 from goscheds.record import Claim, Heartbeat, Lost, Move, MoveVerb, Outcome, Record, Row, State, Verb
-from goscheds.store import Erasable, Store
+from goscheds.store import Erasable, Pipelined, Store
 
 QUEUES = ("default", "other")
 WORKERS = ("ann", "bob", "cyd")
@@ -108,6 +108,14 @@ class Comparison(RuleBasedStateMachine):
         claims = self.take(lambda store: store.claim(queue, worker, 3, 0), list)
         self.settle(worker, claims, data)
 
+    @rule(queue=st.sampled_from(QUEUES), worker=st.sampled_from(WORKERS[:2]), data=st.data())
+    def work_on(self, queue: str, worker: str, data: st.DataObject) -> None:
+        """Claim, then settle and claim the next at once."""
+        claims = self.take(lambda store: store.claim(queue, worker, 3, 0), list)
+        outcomes = [data.draw(_outcomes(claim)) for claim in claims]
+        outcomes = [replace(outcome, delay=self.soon(outcome.delay)) for outcome in outcomes]
+        self.take(lambda store: _settle_and_claim(store, worker, outcomes, queue), list)
+
     @precondition(lambda self: self.claims)
     @rule(worker=workers, data=st.data())
     def settle_any(self, worker: str, data: st.DataObject) -> None:
@@ -171,6 +179,13 @@ class Comparison(RuleBasedStateMachine):
         self.both(lambda store: {row.record.id: _shown(row) for row in rows(store, limit=7)})
         self.both(lambda store: store.counts())
         self.both(lambda store: {one.id: (one.held, one.info) for one in store.workers()})
+
+
+def _settle_and_claim(store: Store, worker: str, outcomes: Sequence[Outcome], queue: str) -> list[Claim]:
+    if isinstance(store, Pipelined):
+        return store.settle_and_claim(worker, outcomes, queue, 2)[1]
+    store.settle(worker, outcomes)
+    return store.claim(queue, worker, 2, 0)
 
 
 def _seen(claim: Claim) -> tuple[str, int, Lost, bytes, bytes]:

@@ -135,6 +135,18 @@ class HandsOutWhatIsPushedIntoAPause(Intact):
 
 
 @breaks("C5")
+class GoesOnThroughAPause(Intact):
+    """Who is at work already is handed more."""
+
+    def settle_and_claim(self, worker, outcomes, queue, limit):
+        with self._changed:
+            paused, self._paused = self._paused, set()
+            answer = super().settle_and_claim(worker, outcomes, queue, limit)
+            self._paused = paused
+        return answer
+
+
+@breaks("C5")
 class LosesWhatIsPushedIntoAPause(Intact):
     def _push(self, record):
         return record.id if record.queue in self._paused else super()._push(record)

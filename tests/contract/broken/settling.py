@@ -90,6 +90,23 @@ class PushesFollowUpsBeforeItSettles(Intact):
         return super()._settle(worker, replace(outcome, jobs=()))
 
 
+@breaks("S2")
+class ClaimsBeforeItSettles(Intact):
+    def settle_and_claim(self, worker, outcomes, queue, limit):
+        claims = self.claim(queue, worker, limit, 0)
+        return self.settle(worker, outcomes), claims
+
+
+@breaks("S3")
+class PushesFollowUpsAnewWhenItClaims(Intact):
+    def settle_and_claim(self, worker, outcomes, queue, limit):
+        answer = super().settle_and_claim(worker, outcomes, queue, limit)
+        for outcome in outcomes:
+            for one in outcome.jobs:
+                self.push([replace(one, id=f"{one.id}-{self.now()}")])
+        return answer
+
+
 @breaks("S3")
 class RefusesARepeatedSettle(Intact):
     def _settle(self, worker, outcome):

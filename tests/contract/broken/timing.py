@@ -61,7 +61,7 @@ class SleepsThroughAnEarlierJob(Intact):
             left = until - time.monotonic()
             if left <= 0:
                 break
-            due = self._next_due()
+            due = self._books.due_at()
             time.sleep(max(0, min(left, (due - self.now()) / 1_000_000 if due else left)))
         return promoted
 

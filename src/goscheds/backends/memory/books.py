@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from goscheds.clock import Clock
-from goscheds.record import SETTLED, Query, Record, Row, State
+from goscheds.record import SETTLED, Query, Record, Row, State, Verb
+
+SETTLING = {Verb.DONE: State.DONE, Verb.DEAD: State.DEAD, Verb.CANCELLED: State.CANCELLED}
 
 
 @dataclass(slots=True)
@@ -130,6 +132,11 @@ class Books:
                 return job
             heapq.heappop(self._scheduled)
         return None
+
+    def due_at(self) -> int | None:
+        """When the earliest scheduled job is due."""
+        job = self.next_due()
+        return job.record.execute_at if job else None
 
     def promote(self, job: Job) -> None:
         """Put a due job at the end of its queue's line."""

@@ -15,7 +15,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from goscheds.backends.memory.books import Books, Job
+from goscheds.backends.memory.books import SETTLING, Books, Job
 from goscheds.clock import Clock, SystemClock
 from goscheds.record import (
     LIVE,
@@ -34,8 +34,6 @@ from goscheds.record import (
     WorkerInfo,
 )
 from goscheds.store import DUTY_LEASE, Capability
-
-SETTLING = {Verb.DONE: State.DONE, Verb.DEAD: State.DEAD, Verb.CANCELLED: State.CANCELLED}
 
 
 @dataclass(slots=True)
@@ -144,6 +142,12 @@ class MemoryStore:
             self._changed.notify_all()
         return accepted
 
+    def settle_and_claim(
+        self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int
+    ) -> tuple[list[str], list[Claim]]:
+        with self._changed:
+            return self.settle(worker, outcomes), self.claim(queue, worker, limit, 0)
+
     def _settle(self, worker: str, outcome: Outcome) -> bool:
         job = self._books.jobs.get(outcome.id)
         if job is None or not outcome.fence or job.fence != outcome.fence:
@@ -214,7 +218,7 @@ class MemoryStore:
                 if leading and (promoted := self._promote_due(limit)):
                     self._changed.notify_all()
                     return promoted
-                due = self._next_due() if leading else self._duty[1]
+                due = self._books.due_at() if leading else self._duty[1]
                 if not self._wait(wait, due):
                     return 0 if leading else None
 
@@ -231,10 +235,6 @@ class MemoryStore:
             self._books.promote(job)
             promoted += 1
         return promoted
-
-    def _next_due(self) -> int | None:
-        job = self._books.next_due()
-        return job.record.execute_at if job else None
 
     def find(self, query: Query) -> Page:
         with self._changed:
