@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from contextvars import ContextVar
 from random import Random
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 
+from goscheds.backends.redis import client
+from goscheds.backends.sql.postgres import server
 from goscheds.chaos.proxy import Proxy
 from goscheds.chaos.rig import via
 from goscheds.contract.bench import background, gather, jobs
@@ -20,7 +23,9 @@ from goscheds.record import Claim
 from goscheds.store import Erasable, Store
 
 LEASE = 3.0
+PATIENT = 3.0  # seconds for an answer here, in the place of 15 and 20: so that the tests take as long, and not the law
 ANSWER = 30.0  # seconds after which a call on such a connection has failed, and another may be tried
+PROMPT = 15.0  # the same for what workers ask for
 
 
 @pytest.fixture(params=["redis", "valkey", "postgres"])
@@ -37,7 +42,9 @@ def proxy(url: str) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def store(url: str, proxy: Proxy) -> Iterator[Store]:
+def store(url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr(client, "PATIENCE", PATIENT)
+    monkeypatch.setattr(server, "patience", ContextVar("patience", default=PATIENT))
     store = open_store(via(url, proxy.port), f"half-{uuid4().hex[:8]}")
     store.open()
     yield store
@@ -98,3 +105,14 @@ def _hear(store: Store) -> list[Claim]:
         except StoreUnavailable:
             if claims := insist(lambda: store.held("w")):
                 return claims
+
+
+@pytest.mark.slow
+def test_it_keeps_the_duties_no_longer_than_a_worker_waits(store: Store, proxy: Proxy):
+    assert store.promote("w", 10, 0) == 0
+    duty = background(lambda: insist(lambda: store.promote("w", 10, 1)))
+    time.sleep(0.3)
+    proxy.kill()
+    began = time.monotonic()
+    assert duty.result(ANSWER) == 0
+    assert time.monotonic() - began < PROMPT

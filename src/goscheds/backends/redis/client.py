@@ -19,12 +19,15 @@ from goscheds.url import redact
 log = logging.getLogger("goscheds")
 
 BLOCK = 2.0  # seconds of one BLMOVE: what an interrupt costs at most that comes just before it
+PATIENCE = (
+    15.0  # seconds for an answer: a push of 100,000 jobs keeps the server busy for two, and others may be before it
+)
+PROMPT = 5.0  # the same for what workers ask for, which is small; longer than BLOCK
 
 SETTINGS: dict[str, Any] = {
     "protocol": 2,
     # By default the driver sends a command again when its answer was lost, and a push would land twice (measured).
     "retry": Retry(NoBackoff(), 0),
-    "socket_timeout": 15.0,  # longer than any block, and than a script of 100,000 jobs
     "socket_connect_timeout": 5.0,
     "health_check_interval": 30,
     "max_connections": 10_000,  # a thread has its own; the server's limit is 10,000 as well
@@ -35,12 +38,16 @@ SETTINGS: dict[str, Any] = {
 PASSING = re.compile(r"(^|: -)(BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|UNBLOCKED)\b")
 
 
-def make_client(url: str) -> Redis:
-    """A client whose connections are made when they are needed. Raises ConfigError."""
+def make_client(url: str, patience: float | None = None) -> Redis:
+    """A client whose connections are made when they are needed; ``patience`` in seconds. Raises ConfigError."""
     scheme, _, rest = url.partition("://")
-    keepalive = {} if scheme == "unix" else {"socket_keepalive": True}
+    settings = {
+        **SETTINGS,
+        "socket_timeout": patience or PATIENCE,
+        **({} if scheme == "unix" else {"socket_keepalive": True}),
+    }
     try:
-        client = Redis.from_url(f"{'redis' if scheme == 'valkey' else scheme}://{rest}", **SETTINGS, **keepalive)
+        client = Redis.from_url(f"{'redis' if scheme == 'valkey' else scheme}://{rest}", **settings)
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)  # knows every option
     except (ValueError, TypeError) as error:
         raise ConfigError(

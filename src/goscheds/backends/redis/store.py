@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from goscheds.backends.redis.client import check_server, driver_errors, make_client
+from redis import Redis
+
+from goscheds.backends.redis.client import PROMPT, check_server, driver_errors, make_client
 from goscheds.backends.redis.codec import batch, to_claim
 from goscheds.backends.redis.finding import find
 from goscheds.backends.redis.scripts import Scripts
@@ -36,28 +38,36 @@ class RedisStore:
         self._tag = f"{{{namespace}}}"
         self._client = make_client(rest)
         self._run_script = Scripts(self._client, self._tag).run
+        # A half-open connection is noticed by the time alone. With the producers' 15 seconds it kept the duties, and so
+        # what a killed worker held, as long.
+        self._worker = make_client(rest, PROMPT)
+        self._work_script = Scripts(self._worker, self._tag).run
         self._pulse = make_client(rest)
         self._beat = Scripts(self._pulse, self._tag).run
-        self._waiting = Waiting(self._client, f"{self._tag}:due")
+        self._waiting = Waiting(self._worker, f"{self._tag}:due")
 
     def __repr__(self) -> str:
         return f"RedisStore({self._shown!r}, {self._tag[1:-1]!r})"
 
     @contextmanager
-    def _server(self) -> Iterator[None]:
+    def _server(self, client: Redis) -> Iterator[None]:
         try:
-            with driver_errors(self._client, self._shown):
+            with driver_errors(client, self._shown):
                 yield
         finally:
             if self._waiting.closed:  # while this call was still waiting
-                self._client.connection_pool.disconnect(inuse_connections=False)
+                client.connection_pool.disconnect(inuse_connections=False)
 
     def _run(self, script: str, *args: str | bytes | float) -> Any:
-        with self._server():
+        with self._server(self._client):
             return self._run_script(script, *args)
 
+    def _work(self, script: str, *args: str | bytes | float) -> Any:
+        with self._server(self._worker):
+            return self._work_script(script, *args)
+
     def open(self) -> None:
-        with self._server():
+        with self._server(self._client):
             check_server(self._client, self._shown)
             self._client.set(f"{self._tag}:schema", SCHEMA, nx=True)
             schema = int(self._client.get(f"{self._tag}:schema") or SCHEMA)
@@ -70,8 +80,8 @@ class RedisStore:
 
     def close(self) -> None:
         self._waiting.close()
-        self._pulse.connection_pool.disconnect(inuse_connections=False)
-        self._client.connection_pool.disconnect(inuse_connections=False)
+        for client in (self._pulse, self._worker, self._client):
+            client.connection_pool.disconnect(inuse_connections=False)
 
     def interrupt(self, worker: str) -> None:
         """From now on nothing waits for this worker."""
@@ -79,7 +89,7 @@ class RedisStore:
 
     def erase(self) -> None:
         """Delete every key of the namespace."""
-        with self._server():
+        with self._server(self._client):
             cursor = -1
             while cursor:
                 cursor, keys = self._client.scan(max(cursor, 0), f"{self._tag}:*", BATCH)  # a namespace has no wildcard
@@ -88,12 +98,12 @@ class RedisStore:
 
     def work(self) -> dict[str, int]:
         """What the server has done so far, for benchmarks: commands, those inside scripts included, and requests."""
-        with self._server():
+        with self._server(self._client):
             stats = self._client.info("stats")
         return {"commands": stats["total_commands_processed"], "requests": stats["total_reads_processed"]}
 
     def now(self) -> int:
-        with self._server():
+        with self._server(self._client):
             seconds, micros = self._client.time()
         return int(seconds) * 1_000_000 + int(micros)
 
@@ -103,12 +113,12 @@ class RedisStore:
     def claim(self, queue: str, worker: str, limit: int, timeout: float) -> list[Claim]:
         wait, ticket = Wait(self._waiting, worker, timeout), b""
         while True:
-            advice, rows = self._run("claim", queue, worker, limit, ticket)
+            advice, rows = self._work("claim", queue, worker, limit, ticket)
             if rows or (wait.left <= 0 and advice != b"again"):
                 return [to_claim(row) for row in rows]
             ticket = b""
             if advice == b"block" and self._wakeups:
-                with self._server():
+                with self._server(self._worker):
                     ticket = self._waiting.take(wait, f"{self._tag}:queue:0:{queue}", f"{self._tag}:active:{worker}")
                 if not ticket:
                     return []
@@ -116,26 +126,26 @@ class RedisStore:
                 self._waiting.rest(wait, POLL)
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
-        return [id.decode() for id in self._run("settle", worker, batch(outcomes))]
+        return [id.decode() for id in self._work("settle", worker, batch(outcomes))]
 
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
         # Half open, one of the other connections fails after 15 seconds: longer than most leases.
         self._pulse.connection_pool.connection_kwargs["socket_timeout"] = max(PULSE, lease / 4)
-        with self._server(), driver_errors(self._pulse, self._shown):
+        with self._server(self._pulse):
             lapsed, cancel = self._beat("heartbeat", worker, int(lease * 1_000_000), info)
         return Heartbeat(bool(lapsed), tuple(id.decode() for id in cancel))
 
     def recover(self, worker: str, limit: int) -> list[Claim]:
-        return [to_claim(row) for row in self._run("recover", worker, limit, int(REMEMBER * 1_000_000))]
+        return [to_claim(row) for row in self._work("recover", worker, limit, int(REMEMBER * 1_000_000))]
 
     def held(self, worker: str) -> list[Claim]:
-        return [to_claim(row) for row in self._run("held", worker)]
+        return [to_claim(row) for row in self._work("held", worker)]
 
     def promote(self, worker: str, limit: int, timeout: float) -> int | None:
         wait = Wait(self._waiting, worker, timeout)
-        with self._server(), self._waiting.bell(self._wakeups) as bell:
+        with self._server(self._worker), self._waiting.bell(self._wakeups) as bell:
             while True:
-                promoted, micros = self._run_script("promote", worker, limit, int(DUTY_LEASE * 1000))
+                promoted, micros = self._work_script("promote", worker, limit, int(DUTY_LEASE * 1000))
                 if promoted > 0 or wait.left <= 0:
                     return None if promoted < 0 else int(promoted)
                 seconds = min(RENEW if self._wakeups else POLL, micros / 1_000_000 if micros >= 0 else RENEW)

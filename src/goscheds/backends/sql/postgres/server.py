@@ -36,6 +36,9 @@ SESSION = """
 patience = ContextVar("patience", default=20.0)
 """Seconds that a statement may take; libpq itself waits for ever on a connection that the other end has forgotten."""
 
+PROMPT = 10.0
+"""The same for what workers ask for, which is small: as long, a half-open connection keeps the duties from all."""
+
 CLASHES = (
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,

@@ -12,11 +12,11 @@ import psycopg
 from goscheds.backends.sql.bell import Bell
 from goscheds.backends.sql.pool import Pool
 from goscheds.backends.sql.postgres.listener import Listener
-from goscheds.backends.sql.postgres.server import CLASHES, connect, mapped, sound, within
+from goscheds.backends.sql.postgres.server import CLASHES, PROMPT, connect, mapped, sound, within
 from goscheds.backends.sql.rows import COLUMNS, TARGETS, Values
 from goscheds.backends.sql.statements import load
 from goscheds.backends.sql.store import SECOND, Run, SqlStore
-from goscheds.record import Heartbeat, Outcome, Record
+from goscheds.record import Claim, Heartbeat, Outcome, Record
 from goscheds.store import DUTY_LEASE
 
 PULSE = 0.25  # seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer
@@ -87,6 +87,26 @@ class PostgresStore(SqlStore):
     def erase(self) -> None:
         with within(math.inf):
             super().erase()
+
+    @within(PROMPT)
+    def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
+        return super().settle(worker, outcomes)
+
+    @within(PROMPT)
+    def recover(self, worker: str, limit: int) -> list[Claim]:
+        return super().recover(worker, limit)
+
+    @within(PROMPT)
+    def held(self, worker: str) -> list[Claim]:
+        return super().held(worker)
+
+    @within(PROMPT)
+    def claim(self, queue: str, worker: str, limit: int, timeout: float) -> list[Claim]:
+        return super().claim(queue, worker, limit, timeout)
+
+    @within(PROMPT)
+    def promote(self, worker: str, limit: int, timeout: float) -> int | None:
+        return super().promote(worker, limit, timeout)
 
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
         with within(max(PULSE, lease / 4)):  # a connection that is half open must not cost the lease
