@@ -117,7 +117,7 @@ def test_a_living_worker_finds_its_ticket_and_claims_it_once(store, server):
     ticket = begin_claim(store, server, worker)
     (claim,) = store.held(worker)
     assert (claim.record.id, claim.fence) == ("one", 1)
-    assert store._run("claim", "default", worker, 10, ticket)[1] == []
+    assert store._server.run("claim", "default", worker, 10, ticket)[1] == []
     assert store.held(worker) == [claim]
     assert store.settle(worker, [Outcome.done(claim, keep=False)]) == ["one"]
     assert not server.exists(key(store, "deadlines"), key(store, f"active:{worker}"))
@@ -132,7 +132,7 @@ def test_a_ticket_that_may_not_be_claimed_goes_back(store, server, barred):
     if barred == "lapsed":
         store.heartbeat(worker, 0, b"")
     assert store.held(worker) == []
-    assert store._run("claim", "default", worker, 10, ticket)[1] == []
+    assert store._server.run("claim", "default", worker, 10, ticket)[1] == []
     store.pause("default", paused=False)
     assert ids(store.claim("default", hire(store), 10, 0)) == ids(jobs(2, "job"))
 
@@ -142,7 +142,7 @@ def test_a_job_that_is_cancelled_under_blmove_never_starts(store, server):
     worker = hire(store)
     ticket = begin_claim(store, server, worker)
     assert store.move([Move.cancel("one")]) == [State.CANCELLED]
-    assert store._run("claim", "default", worker, 10, ticket)[1] == []
+    assert store._server.run("claim", "default", worker, 10, ticket)[1] == []
     assert store.held(worker) == []
     assert not server.exists(key(store, f"active:{worker}"))
 
@@ -474,7 +474,7 @@ def test_a_later_format_is_left_alone(connect, server):
 
 
 def test_an_old_server_is_refused(store, monkeypatch):
-    monkeypatch.setattr(store._client, "info", lambda section: {"redis_version": "6.0.16"})
+    monkeypatch.setattr(store._server.client, "info", lambda section: {"redis_version": "6.0.16"})
     with pytest.raises(StoreError, match=r"6\.0\.16.*6\.2"):
         store.open()
 

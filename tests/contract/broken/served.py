@@ -55,7 +55,7 @@ class ForgetsAnIdBetweenBlmoveAndClaim(Wrapped):
 
     def __init__(self, url, namespace):
         super().__init__(url, namespace)
-        waiting, client, tag = self.inner._waiting, self.inner._client, self.inner._tag
+        waiting, client, tag = self.inner._waiting, self.inner._server.client, self.inner._tag
         take = waiting.take
 
         def take_second(wait, line, held):
@@ -85,10 +85,10 @@ class ReleasesOrphansBeforeItOwnsThem(Wrapped):
         claims = self.inner.recover(worker, limit)
         if claims:
             keys = [f"{self.inner._tag}:active:{worker}"]
-            lost = self.inner._client.lrange(keys[0], 0, -1)
-            self.inner._client.delete(*keys)
+            lost = self.inner._server.client.lrange(keys[0], 0, -1)
+            self.inner._server.client.delete(*keys)
             time.sleep(0.01)
-            self.inner._client.rpush(keys[0], *lost)
+            self.inner._server.client.rpush(keys[0], *lost)
         return claims
 
 

@@ -63,14 +63,10 @@ def driver_errors(client: Redis, shown: str) -> Iterator[None]:
     try:
         yield
     except (driver.AuthenticationError, driver.AuthorizationError) as error:
-        raise StoreError(
-            f"{shown} refused the credentials ({error}). Check the user and password in the URL."
-        ) from error
+        raise StoreError(f"{shown} refused the credentials ({error}). Check user and password in the URL.") from error
     except (driver.ConnectionError, driver.TimeoutError, OSError) as error:
         client.connection_pool.disconnect(inuse_connections=False)  # the others are as stale
-        raise StoreUnavailable(
-            f"{shown} did not answer ({error}). Check that the server runs and can be reached from here."
-        ) from error
+        raise StoreUnavailable(f"{shown} did not answer ({error}). Is it running, and in reach?") from error
     except driver.RedisError as error:
         if PASSING.search(str(error)) or isinstance(error, driver.ReadOnlyError | driver.ClusterDownError):
             raise StoreUnavailable(f"{shown} can't serve this now ({error}). It may be called again.") from error
@@ -80,12 +76,9 @@ def driver_errors(client: Redis, shown: str) -> Iterator[None]:
 def check_server(client: Redis, shown: str) -> None:
     """Raise StoreError for a server that is too old; warn of one that may throw jobs away."""
     version = str(client.info("server")["redis_version"])
-    if tuple(int(part) for part in version.split(".")[:2]) < (6, 2):
+    if [int(part) for part in version.split(".")[:2]] < [6, 2]:
         raise StoreError(f"{shown} is Redis {version}; goscheds needs 6.2 or later (BLMOVE, LPOP with a count).")
-    try:
-        policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "noeviction")
-    except driver.ResponseError:
-        return  # hosted servers often forbid CONFIG
+    policy = client.info("memory").get("maxmemory_policy", "noeviction")  # hosted servers often forbid CONFIG
     if policy != "noeviction":
         log.warning(
             "%s has maxmemory-policy %s: when memory is short it deletes keys, and jobs with them. Set noeviction.",

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
-from redis import Redis
+from goscheds.backends.redis.client import driver_errors, make_client
+from goscheds.url import redact
+
+TEXTS = {file.name: file.read_text() for file in (files(__package__) / "lua").iterdir()}
+PRELUDE = TEXTS.pop("prelude.lua")
 
 
-class Scripts:
-    """The scripts on one namespace. They are sent by digest, and whole when the server has forgotten them."""
+class Line:
+    """A client with the scripts on one namespace; they are sent by digest, and whole when the server forgot them."""
 
-    def __init__(self, client: Redis, tag: str) -> None:
+    def __init__(self, url: str, tag: str, patience: float | None = None) -> None:
+        self.client = make_client(url, patience)
+        self.closed = False
+        self._shown = redact(url)
         self._tag = tag
-        texts = {file.name: file.read_text() for file in (files(__package__) / "lua").iterdir()}
-        prelude = texts.pop("prelude.lua")
-        self._scripts = {name: client.register_script(prelude + text) for name, text in texts.items()}
+        self._scripts = {name: self.client.register_script(PRELUDE + text) for name, text in TEXTS.items()}
+
+    def close(self) -> None:
+        """Let go of the idle connections now, and of those in use when they are idle."""
+        self.closed = True
+        self.client.connection_pool.disconnect(inuse_connections=False)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """The driver's errors as those of goscheds."""
+        try:
+            with driver_errors(self.client, self._shown):
+                yield
+        finally:
+            if self.closed:  # while this call was still waiting
+                self.close()
 
     def run(self, name: str, *args: str | bytes | float) -> Any:  # the answer's shape stands in the script's header
         """Run a script; its answer as the driver gives it."""
-        return self._scripts[f"{name}.lua"](keys=[self._tag], args=args)
+        with self.errors():
+            return self._scripts[f"{name}.lua"](keys=[self._tag], args=args)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
 
-from redis import Redis
-
-from goscheds.backends.redis.client import PROMPT, check_server, driver_errors, make_client
+from goscheds.backends.redis.client import PROMPT, check_server
 from goscheds.backends.redis.codec import batch, to_claim
 from goscheds.backends.redis.finding import find
-from goscheds.backends.redis.scripts import Scripts
+from goscheds.backends.redis.scripts import Line
 from goscheds.backends.redis.waiting import Wait, Waiting
 from goscheds.errors import SchemaTooNew
 from goscheds.record import LIVE, Claim, Counts, Heartbeat, Move, Outcome, Page, Query, Record, State, WorkerInfo
@@ -36,89 +32,63 @@ class RedisStore:
         self._wakeups = flag(options, "wakeups")
         self._shown = redact(url)
         self._tag = f"{{{namespace}}}"
-        self._client = make_client(rest)
-        self._run_script = Scripts(self._client, self._tag).run
+        self._server = Line(rest, self._tag)
         # A half-open connection is noticed by the time alone. With the producers' 15 seconds it kept the duties, and so
         # what a killed worker held, as long.
-        self._worker = make_client(rest, PROMPT)
-        self._work_script = Scripts(self._worker, self._tag).run
-        self._pulse = make_client(rest)
-        self._beat = Scripts(self._pulse, self._tag).run
-        self._waiting = Waiting(self._worker, f"{self._tag}:due")
+        self._work = Line(rest, self._tag, PROMPT)
+        self._pulse = Line(rest, self._tag)
+        self._waiting = Waiting(self._work.client, f"{self._tag}:due")
+        self.interrupt = self._waiting.interrupt
 
     def __repr__(self) -> str:
         return f"RedisStore({self._shown!r}, {self._tag[1:-1]!r})"
 
-    @contextmanager
-    def _server(self, client: Redis) -> Iterator[None]:
-        try:
-            with driver_errors(client, self._shown):
-                yield
-        finally:
-            if self._waiting.closed:  # while this call was still waiting
-                client.connection_pool.disconnect(inuse_connections=False)
-
-    def _run(self, script: str, *args: str | bytes | float) -> Any:
-        with self._server(self._client):
-            return self._run_script(script, *args)
-
-    def _work(self, script: str, *args: str | bytes | float) -> Any:
-        with self._server(self._worker):
-            return self._work_script(script, *args)
-
     def open(self) -> None:
-        with self._server(self._client):
-            check_server(self._client, self._shown)
-            self._client.set(f"{self._tag}:schema", SCHEMA, nx=True)
-            schema = int(self._client.get(f"{self._tag}:schema") or SCHEMA)
+        with self._server.errors():
+            check_server(self._server.client, self._shown)
+        schema = int(self._server.run("open", SCHEMA))
         if schema > SCHEMA:
             raise SchemaTooNew(
                 f"{self!r} was written by a later goscheds (format {schema}; this one knows {SCHEMA}). "
                 "Install that version here."
             )
-        self._waiting.closed = False
+        self._waiting.closed = self._server.closed = self._work.closed = self._pulse.closed = False
 
     def close(self) -> None:
         self._waiting.close()
-        for client in (self._pulse, self._worker, self._client):
-            client.connection_pool.disconnect(inuse_connections=False)
-
-    def interrupt(self, worker: str) -> None:
-        """From now on nothing waits for this worker."""
-        self._waiting.interrupt(worker)
+        for line in (self._server, self._work, self._pulse):
+            line.close()
 
     def erase(self) -> None:
         """Delete every key of the namespace."""
-        with self._server(self._client):
+        with self._server.errors():
             cursor = -1
-            while cursor:
-                cursor, keys = self._client.scan(max(cursor, 0), f"{self._tag}:*", BATCH)  # a namespace has no wildcard
+            while cursor:  # a namespace has no wildcard
+                cursor, keys = self._server.client.scan(max(cursor, 0), f"{self._tag}:*", BATCH)
                 if keys:
-                    self._client.unlink(*keys)
+                    self._server.client.unlink(*keys)
 
     def work(self) -> dict[str, int]:
         """What the server has done so far, for benchmarks: commands, those inside scripts included, and requests."""
-        with self._server(self._client):
-            stats = self._client.info("stats")
+        with self._server.errors():
+            stats = self._server.client.info("stats")
         return {"commands": stats["total_commands_processed"], "requests": stats["total_reads_processed"]}
 
     def now(self) -> int:
-        with self._server(self._client):
-            seconds, micros = self._client.time()
-        return int(seconds) * 1_000_000 + int(micros)
+        return int(self._server.run("now"))
 
     def push(self, jobs: Sequence[Record]) -> list[str]:
-        return [id.decode() for id in self._run("push", batch(jobs))]
+        return [id.decode() for id in self._server.run("push", batch(jobs))]
 
     def claim(self, queue: str, worker: str, limit: int, timeout: float) -> list[Claim]:
         wait, ticket = Wait(self._waiting, worker, timeout), b""
         while True:
-            advice, rows = self._work("claim", queue, worker, limit, ticket)
+            advice, rows = self._work.run("claim", queue, worker, limit, ticket)
             if rows or (wait.left <= 0 and advice != b"again"):
                 return [to_claim(row) for row in rows]
             ticket = b""
             if advice == b"block" and self._wakeups:
-                with self._server(self._worker):
+                with self._work.errors():
                     ticket = self._waiting.take(wait, f"{self._tag}:queue:0:{queue}", f"{self._tag}:active:{worker}")
                 if not ticket:
                     return []
@@ -126,36 +96,35 @@ class RedisStore:
                 self._waiting.rest(wait, POLL)
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
-        return [id.decode() for id in self._work("settle", worker, batch(outcomes))]
+        return [id.decode() for id in self._work.run("settle", worker, batch(outcomes))]
 
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
         # Half open, one of the other connections fails after 15 seconds: longer than most leases.
-        self._pulse.connection_pool.connection_kwargs["socket_timeout"] = max(PULSE, lease / 4)
-        with self._server(self._pulse):
-            lapsed, cancel = self._beat("heartbeat", worker, int(lease * 1_000_000), info)
+        self._pulse.client.connection_pool.connection_kwargs["socket_timeout"] = max(PULSE, lease / 4)
+        lapsed, cancel = self._pulse.run("heartbeat", worker, int(lease * 1_000_000), info)
         return Heartbeat(bool(lapsed), tuple(id.decode() for id in cancel))
 
     def recover(self, worker: str, limit: int) -> list[Claim]:
-        return [to_claim(row) for row in self._work("recover", worker, limit, int(REMEMBER * 1_000_000))]
+        return [to_claim(row) for row in self._work.run("recover", worker, limit, int(REMEMBER * 1_000_000))]
 
     def held(self, worker: str) -> list[Claim]:
-        return [to_claim(row) for row in self._work("held", worker)]
+        return [to_claim(row) for row in self._work.run("held", worker)]
 
     def promote(self, worker: str, limit: int, timeout: float) -> int | None:
         wait = Wait(self._waiting, worker, timeout)
-        with self._server(self._worker), self._waiting.bell(self._wakeups) as bell:
+        with self._work.errors(), self._waiting.bell(self._wakeups) as bell:
             while True:
-                promoted, micros = self._work_script("promote", worker, limit, int(DUTY_LEASE * 1000))
+                promoted, micros = self._work.run("promote", worker, limit, int(DUTY_LEASE * 1000))
                 if promoted > 0 or wait.left <= 0:
                     return None if promoted < 0 else int(promoted)
                 seconds = min(RENEW if self._wakeups else POLL, micros / 1_000_000 if micros >= 0 else RENEW)
                 self._waiting.rest(wait, seconds, bell if promoted == 0 else None)
 
     def find(self, query: Query) -> Page:
-        return find(self._run, query)
+        return find(self._server.run, query)
 
     def counts(self) -> Counts:
-        pairs, paused = self._run("counts")
+        pairs, paused = self._server.run("counts")
         jobs = {}
         for field, number in zip(pairs[::2], pairs[1::2], strict=True):
             state, _, queue = field.decode().partition(":")
@@ -163,19 +132,19 @@ class RedisStore:
         return Counts(jobs, frozenset(queue.decode() for queue in paused))
 
     def move(self, moves: Sequence[Move]) -> list[State | None]:
-        return [State(state.decode()) if state else None for state in self._run("move", batch(moves))]
+        return [State(state.decode()) if state else None for state in self._server.run("move", batch(moves))]
 
     def purge(self, state: State, before: int, limit: int, queue: str = "") -> int:
-        purged = over = 0
-        while purged < limit and state not in LIVE:
-            deleted, passed = self._run("purge", state, before, min(BATCH, limit - purged), queue, over)
-            purged, over = purged + deleted, over + passed
-            if not deleted and not passed:
-                break
+        purged, over, more = 0, 0, state not in LIVE
+        while more and purged < limit:
+            deleted, passed = self._server.run("purge", state, before, min(BATCH, limit - purged), queue, over)
+            purged, over, more = purged + deleted, over + passed, deleted + passed > 0
         return purged
 
     def pause(self, queue: str, paused: bool) -> None:
-        self._run("pause", queue, int(paused))
+        self._server.run("pause", queue, int(paused))
 
     def workers(self) -> list[WorkerInfo]:
-        return [WorkerInfo(id.decode(), int(until), info, held) for id, until, info, held in self._run("workers")]
+        return [
+            WorkerInfo(id.decode(), int(until), info, held) for id, until, info, held in self._server.run("workers")
+        ]

@@ -1,0 +1,2 @@
+-- Reply: the clock.
+return now
