@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from servers import KINDS, NoServer, Route, Server, find, launch
+from servers import KINDS, NoServer, Route, Server, find, find_pooler, launch, launch_pooler
 
 from goscheds.url import redact
 
@@ -93,6 +93,14 @@ def private_postgres(pytestconfig: pytest.Config) -> Iterator[PrivateServer]:
     yield from _private("postgres", pytestconfig)
 
 
+@pytest.fixture(scope="session")
+def pgbouncer_url(postgres_url: str) -> Iterator[str]:
+    """PgBouncer in transaction mode, in front of the shared Postgres."""
+    pooler = launch_pooler(_found(find_pooler), postgres_url)
+    yield pooler.url
+    pooler.remove()
+
+
 def _shared(server: str, config: pytest.Config) -> Iterator[Server]:
     running = launch(_route(server, config))
     yield running
@@ -111,8 +119,12 @@ def _private(server: str, config: pytest.Config) -> Iterator[PrivateServer]:
 
 
 def _route(server: str, config: pytest.Config, *, private: bool = False) -> Route:
+    return _found(lambda: find(server, config.getoption("--servers"), private=private))
+
+
+def _found(look: Callable[[], Route]) -> Route:
     try:
-        return find(server, config.getoption("--servers"), private=private)
+        return look()
     except NoServer as error:
         how_to_help = str(error)
     if os.environ.get("GOSCHEDS_TEST_ALLOW_SKIP") == "1" and not os.environ.get("CI"):

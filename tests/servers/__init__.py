@@ -6,8 +6,21 @@
 
 from __future__ import annotations
 
+from servers.pooler import find_pooler, launch_pooler
 from servers.ready import probe
 from servers.routes import KINDS, NoServer, Route, docker_answers, find
 from servers.running import Elsewhere, Server, launch
 
-__all__ = ["KINDS", "Elsewhere", "NoServer", "Route", "Server", "docker_answers", "find", "launch", "probe"]
+__all__ = [
+    "KINDS",
+    "Elsewhere",
+    "NoServer",
+    "Route",
+    "Server",
+    "docker_answers",
+    "find",
+    "find_pooler",
+    "launch",
+    "launch_pooler",
+    "probe",
+]

@@ -224,7 +224,7 @@ class Postgres(Local):
         self._end(signal.SIGINT)
 
     def _step_down(self) -> None:
-        user = _unprivileged()
+        user = unprivileged()
         os.chown(self.folder, *user)
         self.owner |= {"user": user[0], "group": user[1], "extra_groups": []}
         try:
@@ -233,7 +233,8 @@ class Postgres(Local):
             self._programs = _readable_copy(self._programs)
 
 
-def _unprivileged() -> tuple[int, int]:
+def unprivileged() -> tuple[int, int]:
+    """User and group of whom servers run as that refuse to run as root."""
     import pwd  # noqa: PLC0415 - POSIX only, as is the need for it
 
     for name in ("postgres", "nobody"):

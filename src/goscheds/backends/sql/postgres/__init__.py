@@ -16,7 +16,7 @@ except ImportError as error:
 
 __all__ = ["PostgresStore", "connect"]
 
-OPTIONS = {"wakeups": "on", "pgbouncer": "off"}
+OPTIONS = {"wakeups": "on", "pgbouncer": "auto"}
 
 
 def connect(url: str, namespace: str) -> PostgresStore:
@@ -28,4 +28,5 @@ def connect(url: str, namespace: str) -> PostgresStore:
         raise ConfigError(
             f"{redact(url)!r} is not a URL that libpq understands. Look at its host and options."
         ) from None
-    return PostgresStore(bare, namespace, wakeups=flag(options, "wakeups"), pgbouncer=flag(options, "pgbouncer"))
+    pgbouncer = None if options["pgbouncer"] == "auto" else flag(options, "pgbouncer")
+    return PostgresStore(bare, namespace, wakeups=flag(options, "wakeups"), pgbouncer=pgbouncer)

@@ -1,4 +1,4 @@
-"""The server: connections to it, and what its driver's errors mean."""
+"""Connections to the server, which give up, and go to whoever may be written to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 
-from goscheds.errors import StoreError, StoreUnavailable
+from goscheds.errors import StoreError
 from goscheds.url import redact
 
 OLDEST = 130000
@@ -24,13 +24,19 @@ DEFAULTS: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "tcp_user_timeout": 15_000,
+    "target_session_attrs": "read-write",  # of several hosts, the one that is the primary now
 }
 """For libpq, where the URL says nothing else. Seconds, the last one milliseconds."""
 
 # A plan that is kept with a prepared statement may be one from when the table was small, and then reads all of it. That
 # was 50 ms instead of 0.3 for a claim in front of 80,000 jobs; to plan each time costs 0.2.
+#
+# The session that answers is our own if its number is the one that was told at the login. PgBouncer and its like tell
+# one of their own making, and a session of theirs is everybody's: nothing may be set in it, and nothing is.
 SESSION = """
-    SET plan_cache_mode = force_custom_plan; SET jit = off; SET default_transaction_isolation = 'read committed'
+    SELECT set_config('plan_cache_mode', 'force_custom_plan', false), set_config('jit', 'off', false),
+        set_config('default_transaction_isolation', 'read committed', false)
+    WHERE %s OR pg_backend_pid() = %s
 """
 
 patience = ContextVar("patience", default=20.0)
@@ -46,13 +52,11 @@ CLASHES = (
 )
 """What becomes of a transaction that met another one; it is repeated."""
 
-GONE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
-"""No answer; the last one comes from what was the primary before a failover."""
-
 
 class Connection(psycopg.Connection[Any]):
     """A connection that gives up."""
 
+    pooled = False  # it leads to a pooler, and each transaction to a session that others have used and will use
     _listens = False
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **options: Any) -> Any:
@@ -86,33 +90,29 @@ def within(seconds: float) -> Iterator[None]:
         patience.reset(before)
 
 
-@contextmanager
-def mapped(url: str) -> Iterator[None]:
-    """The driver's errors as those of goscheds."""
-    try:
-        yield
-    except GONE as error:
-        raise StoreUnavailable(f"{redact(url)} did not answer: {error}") from error
-    except psycopg.Error as error:
-        raise StoreError(f"{redact(url)} answered with an error: {error}") from error
-
-
-def connect(url: str, *, pgbouncer: bool) -> psycopg.Connection:
-    """A connection in autocommit. Behind PgBouncer nothing is kept in the session, which belongs to everybody."""
-    connection = Connection.connect(
-        make_conninfo("", **(DEFAULTS | conninfo_to_dict(url))),
-        autocommit=True,
-        prepare_threshold=None if pgbouncer else 2,
-    )
+def connect(url: str, *, pgbouncer: bool | None) -> Connection:
+    """A connection in autocommit. None finds out whether it leads to a pooler, whose sessions belong to everybody."""
+    connection = Connection.connect(make_conninfo("", **(DEFAULTS | conninfo_to_dict(url))), autocommit=True)
     for dumper in (Int8Dumper, Int8BinaryDumper):  # one type, so one prepared statement and not many
         connection.adapters.register_dumper(int, dumper)
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     if connection.info.server_version < OLDEST:
         connection.close()
         raise StoreError(f"{redact(url)} is Postgres {connection.info.server_version // 10000}; goscheds needs 13.")
-    if not pgbouncer:
-        connection.execute(SESSION)
+    own = not pgbouncer and connection.execute(SESSION, (pgbouncer is False, connection.info.backend_pid)).fetchone()
+    connection.pooled = not own
+    connection.prepare_threshold = 2 if own else None  # prepared in a session that the next statement may not get
     return connection
+
+
+@contextmanager
+def writing(connection: Connection) -> Iterator[Connection]:
+    """Use a connection; never again if it can't write: it leads to what was the primary, and a new one looks for it."""
+    try:
+        yield connection
+    except psycopg.errors.ReadOnlySqlTransaction:
+        connection.close()
+        raise
 
 
 def sound(connection: psycopg.Connection) -> bool:

@@ -12,7 +12,8 @@ import psycopg
 from goscheds.backends.sql.bell import Bell
 from goscheds.backends.sql.pool import Pool
 from goscheds.backends.sql.postgres.listener import Listener
-from goscheds.backends.sql.postgres.server import CLASHES, PROMPT, connect, mapped, sound, within
+from goscheds.backends.sql.postgres.server import CLASHES, PROMPT, connect, sound, within, writing
+from goscheds.backends.sql.postgres.trouble import mapped
 from goscheds.backends.sql.rows import COLUMNS, TARGETS, Values
 from goscheds.backends.sql.statements import load
 from goscheds.backends.sql.store import SECOND, Run, SqlStore
@@ -43,7 +44,7 @@ class PostgresStore(SqlStore):
     parameter = r"%(\1)b"  # binary: psycopg writes the text of arrays by regular expressions, five times slower
     sql = load(dialect, TOKENS, parameter)
 
-    def __init__(self, url: str, namespace: str, *, wakeups: bool, pgbouncer: bool) -> None:
+    def __init__(self, url: str, namespace: str, *, wakeups: bool, pgbouncer: bool | None) -> None:
         self._url = url
         channel = f"goscheds.{namespace}"[:63]  # if that cuts two names alike, they wake each other, and no harm done
         self._channel = channel if wakeups else ""
@@ -69,7 +70,7 @@ class PostgresStore(SqlStore):
             while True:
                 attempts -= 1
                 try:
-                    with self._pool.connection() as connection:
+                    with self._pool.connection() as connection, writing(connection):
                         return work(connection)
                 except CLASHES:
                     if not attempts:
