@@ -101,6 +101,19 @@ def pgbouncer_url(postgres_url: str) -> Iterator[str]:
     pooler.remove()
 
 
+@pytest.fixture
+def private_pgbouncer(postgres_url: str) -> Iterator[PrivateServer]:
+    """Starts a PgBouncer that only this test has: ``private_pgbouncer("max_client_conn = 5", …)``."""
+    with contextlib.ExitStack() as started:
+
+        def start(*settings: str, postgres: str = postgres_url) -> Server:
+            pooler = launch_pooler(_found(find_pooler), postgres, *settings)
+            started.callback(pooler.remove)
+            return pooler
+
+        yield start
+
+
 def _shared(server: str, config: pytest.Config) -> Iterator[Server]:
     running = launch(_route(server, config))
     yield running

@@ -32,13 +32,15 @@ PASSING = {
 }
 """Why it may say yes a little later."""
 
+POOLER = "Is this a pooler? Say pgbouncer=on."
 ADVICE: dict[type[psycopg.Error], str] = {
     errors.InsufficientPrivilege: (
         "Who opens a store first, or upgrades it, needs CREATE on the schema; everybody SELECT, INSERT, UPDATE and "
         "DELETE on the tables and USAGE on the sequence."
     ),
     errors.InvalidSchemaName: "Create the schema that search_path names.",
-    errors.InvalidSqlStatementName: "Is this a pooler? Say pgbouncer=on.",
+    errors.DuplicatePreparedStatement: POOLER,
+    errors.InvalidSqlStatementName: POOLER,
     errors.UndefinedTable: "The tables are gone, or a later goscheds has changed them: start this one anew.",
     errors.UndefinedColumn: "A later goscheds has changed the tables: start this one anew, with that version.",
 }
