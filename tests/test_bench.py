@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from goscheds.bench.figures import BenchFailed, Spread, nearest
+from goscheds.bench.figures import BenchFailed, Figure, Report, Spread, nearest
 from goscheds.bench.hands import gathered
 from goscheds.bench.latency import first_starts
 from goscheds.bench.meters import between
 from goscheds.bench.parts import PARTS, measure
+from goscheds.bench.picture import _Linear, _Log
 from goscheds.bench.plan import Plan, Style
+from goscheds.bench.plot import SHOWN, plot
 from goscheds.bench.site import site
+from goscheds.bench.stock import ELSEWHERE
 from goscheds.bench.throughput import lasted
 from goscheds.errors import ConfigError
 from goscheds.record import State
@@ -65,7 +70,7 @@ def test_every_part_has_figures_on_a_store_of_one_process(part):
 @pytest.mark.parametrize("part", PARTS)
 def test_every_part_has_figures_with_worker_processes(part, url):
     figures = measure(url, SMALL, [part]).figures
-    assert len(figures) == (2 if part in ("drain", "pickup") else 1)
+    assert len(figures) == (2 if part in ("drain", "steady", "pickup") else 1)
 
 
 @pytest.mark.parametrize("style", Style)
@@ -88,6 +93,35 @@ def test_nothing_is_left_behind(url):
         assert after.counts().jobs == {}
 
 
+def test_a_history_and_a_backlog_stand_where_no_worker_looks(url):
+    with site(url, replace(SMALL, history=30, backlog=21)) as place:
+        assert place.scheduler.counts().jobs == {
+            (ELSEWHERE, State.DONE): 30,
+            (ELSEWHERE, State.READY): 10,
+            (ELSEWHERE, State.SCHEDULED): 11,
+        }
+
+
+def test_a_picture_has_a_row_for_each_figure_and_no_markup_of_others():
+    spread = Spread(0.0, 2.0, 30.0, 400.0)
+    figures = [Figure("drain", "<b>&", 10, 5.0), Figure("pickup", "one", spread=spread), Figure("idle", "none")]
+    drawn = ET.fromstring(plot(Report("memory://", "1", "2", "3", 4, figures)))  # noqa: S314 - it was drawn here
+    words = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"drain, <b>&", "pickup, one", "idle, none"} & {*words} == {"drain, <b>&", "pickup, one"}
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}circle"))) == 2 * len(SHOWN)  # the legend's and the row's
+
+
+@pytest.mark.parametrize(("values", "ends"), [((0.0, 3.0), (0.1, 10)), ((250.0,), (100, 1000)), ((5e7,), (1e6, 1e7))])
+def test_a_logarithmic_scale_has_whole_decades_around_what_it_shows(values, ends):
+    ticks = _Log(values).ticks()
+    assert (ticks[0], ticks[-1]) == pytest.approx(ends)
+
+
+@pytest.mark.parametrize(("most", "last"), [(8, 8), (9_500, 10_000), (50_833, 60_000), (0.3, 0.3), (100_000, 100_000)])
+def test_a_linear_scale_ends_at_a_round_number(most, last):
+    assert _Linear([0, most]).ticks()[-1] == pytest.approx(last)
+
+
 def test_a_store_that_cannot_erase_is_refused(monkeypatch):
     monkeypatch.setattr("goscheds.bench.site.Erasable", type("AnotherAbility", (), {}))
     with pytest.raises(ConfigError, match="can't erase a namespace"):
@@ -108,10 +142,13 @@ def test_a_worker_that_dies_is_told_of(url):
                 hands.wait(1)
 
 
-def test_the_command_prints_json():
-    options = ("--part", "drain", "--jobs", "1000", "--style", "async", "--processes", "1,2", "--json")
+def test_the_command_prints_json_and_draws(tmp_path):
+    picture = tmp_path / "figures.svg"
+    sizes = ("--jobs", "1000", "--history", "50", "--plot", str(picture))
+    options = ("--part", "drain", *sizes, "--style", "async", "--processes", "1,2", "--json")
     command = [sys.executable, "-m", "goscheds", "bench", "memory://", *options]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(ran.stdout)
     assert [figure["setting"] for figure in report["figures"]] == ["async, 1 worker"]
     assert report["figures"][0]["rate"] > 0
+    assert "drain, async, 1 worker" in picture.read_text()

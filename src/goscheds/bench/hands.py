@@ -15,6 +15,7 @@ from typing import IO, Any, Protocol
 from goscheds.bench.figures import BenchFailed
 from goscheds.bench.hand import Notes, work
 from goscheds.bench.plan import Style
+from goscheds.bench.processes import resident
 from goscheds.scheduler import Scheduler
 
 PATIENCE = 30.0
@@ -26,6 +27,10 @@ class Hand(Protocol):
     """One worker."""
 
     heard: queue.SimpleQueue[Any]
+
+    @property
+    def pid(self) -> int:
+        """The process it has of its own; 0 if it has none."""
 
     def tell(self) -> None:
         """Go on to the next step."""
@@ -45,6 +50,11 @@ class ProcessHand:
         self._ear = threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
         self._ear.start()
         self._write(json.dumps({"url": url, "namespace": namespace, "style": style}))
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     def _listen(self, out: IO[str]) -> None:
         for line in out:
@@ -73,6 +83,8 @@ class ProcessHand:
 
 class ThreadHand:
     """A worker in this process, for a store that lives in one."""
+
+    pid = 0
 
     def __init__(self, scheduler: Scheduler, notes: Notes) -> None:
         self.heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -115,6 +127,10 @@ class Hands:
             elif time.monotonic() > until:
                 raise BenchFailed(f"{sum(self._ran):,} of {total:,} jobs ran, and nothing more for {PATIENCE:.0f} s.")
             time.sleep(0.002)
+
+    def memory(self) -> int:
+        """Resident bytes of the largest one; 0 where they have no processes of their own, or that can't be told."""
+        return max(resident(hand.pid) if hand.pid else 0 for hand in self._hands)
 
     def end(self) -> list[Notes]:
         """Let them stop; what each noted."""

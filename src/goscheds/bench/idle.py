@@ -8,22 +8,21 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from goscheds.bench.figures import BenchFailed, Figure
 from goscheds.bench.hands import PATIENCE
 from goscheds.bench.meters import between, reading
 from goscheds.bench.plan import Plan
+from goscheds.bench.processes import counted, cpu_seconds, resident
 from goscheds.bench.site import Site, site
 
-PROC = Path("/proc")
 MEGABYTE = 1_000_000
 
 
 def idle(url: str, plan: Plan) -> Iterator[Figure]:
     """Memory, share of a core, and what it asks of the server."""
     with site(url, plan) as place:
-        if place.processes and PROC.joinpath("self", "statm").exists():
+        if place.processes and counted():
             with _worker(place) as pid:
                 yield _watch(place, pid)
 
@@ -62,15 +61,3 @@ def _worker(place: Site) -> Iterator[int]:
             yield process.pid
         finally:
             process.kill()
-
-
-def resident(pid: int) -> int:
-    """A process's resident memory, bytes."""
-    pages = int(PROC.joinpath(str(pid), "statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def cpu_seconds(pid: int) -> float:
-    """The processor time that a process has used."""
-    fields = PROC.joinpath(str(pid), "stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

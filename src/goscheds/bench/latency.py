@@ -40,7 +40,7 @@ def _pickup(place: Site, count: int) -> Figure:
         hands.wait(20 * count + place.plan.samples)
         started = first_starts(hands.end())
     spread = Spread.of(started[n] - at for n, at in enumerate(called))
-    return Figure("pickup", _setting(place.style, count), len(called), spread=spread)
+    return Figure("pickup", setting(place.style, count), len(called), spread=spread)
 
 
 def lateness(url: str, plan: Plan) -> Iterator[Figure]:
@@ -64,7 +64,7 @@ def _lateness(place: Site, count: int) -> Figure:
     late = [started[n] + offset - at * 1_000 for n, at in enumerate(due)]
     return Figure(
         "lateness",
-        f"over {plan.seconds:g} s, {_setting(place.style, count)}",
+        f"over {plan.seconds:g} s, {setting(place.style, count)}",
         plan.spread,
         spread=Spread.of(late),
         also=_early(late, doubt),
@@ -95,7 +95,7 @@ def _instant(place: Site, count: int) -> Figure:
     late = [started[n] + offset - due * 1_000 for n in range(jobs)]
     return Figure(
         "lateness",
-        f"{jobs:,} in one instant, {_setting(place.style, count)}",
+        f"{jobs:,} in one instant, {setting(place.style, count)}",
         jobs,
         jobs * 1_000 * MILLISECOND / max(late),
         Spread.of(late),
@@ -124,5 +124,6 @@ def first_starts(each: list[Notes]) -> dict[int, int]:
     return starts
 
 
-def _setting(style: Style, count: int) -> str:
+def setting(style: Style, count: int) -> str:
+    """The handlers and the workers, in words."""
     return f"{style}, {count} worker{'s' if count > 1 else ''}"

@@ -11,6 +11,7 @@ from goscheds.bench.figures import Figure, Report
 from goscheds.bench.idle import idle
 from goscheds.bench.latency import instant, lateness, pickup
 from goscheds.bench.plan import Plan
+from goscheds.bench.steady import steady
 from goscheds.bench.throughput import bulk, drain, enqueue
 from goscheds.url import redact
 
@@ -20,6 +21,7 @@ PARTS: Mapping[str, Part] = {
     "enqueue": enqueue,
     "bulk": bulk,
     "drain": drain,
+    "steady": steady,
     "pickup": pickup,
     "lateness": lateness,
     "instant": instant,

@@ -35,3 +35,9 @@ class Plan:
     styles: tuple[Style, ...] = (Style.SYNC, Style.ASYNC)
     payload: int = 0
     """Bytes of text among each job's arguments."""
+    rates: tuple[int, ...] = (200,)
+    """Jobs a second that are pushed to busy workers, in the steady state."""
+    history: int = 0
+    """Jobs that are done already when a measurement begins."""
+    backlog: int = 0
+    """Jobs that are there and stay there: half of them ready in a queue that no worker serves, half scheduled."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from goscheds.bench import stock
 from goscheds.bench.hand import Notes, noop
 from goscheds.bench.hands import Hand, Hands, ProcessHand, ThreadHand, gathered
 from goscheds.bench.plan import BATCH, Plan, Style
@@ -41,6 +42,13 @@ class Site:
         """The job of a number, due now or at a moment of the store's, microseconds."""
         args = {"n": n, "text": self._text} if self._text else {"n": n}
         return Job(self.task.name, args, execute_at=from_micros(execute_at) if execute_at else None)
+
+    def fill(self) -> None:
+        """The history and the backlog of the plan. Where there is one, what is measured is measured beside it."""
+        store, pattern = self.scheduler.store, self.scheduler.record(self.job(0))
+        stock.done(store, pattern, self.plan.history)
+        stock.waiting(store, pattern, self.plan.backlog // 2)
+        stock.scheduled(store, pattern, self.plan.backlog - self.plan.backlog // 2)
 
     def push(self, count: int, execute_at: int = 0) -> None:
         """Push many jobs in batches, before a measurement."""
@@ -95,6 +103,8 @@ def site(url: str, plan: Plan, style: Style = Style.SYNC) -> Iterator[Site]:
         if not isinstance(store, Erasable):
             raise ConfigError(f"{scheduler.url} can't erase a namespace, and the benchmark would leave its jobs there.")
         try:
-            yield Site(url, scheduler, style, plan)
+            place = Site(url, scheduler, style, plan)
+            place.fill()
+            yield place
         finally:
             store.erase()

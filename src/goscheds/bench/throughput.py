@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from goscheds.bench.figures import Figure, Spread
 from goscheds.bench.hand import Notes
+from goscheds.bench.latency import setting
 from goscheds.bench.meters import between, reading
 from goscheds.bench.plan import BATCH, Plan
 from goscheds.bench.site import Site, site
@@ -59,18 +60,17 @@ def _drain(place: Site, count: int) -> Figure:
         before = reading(place.scheduler.store)
         hands.begin()
         hands.wait(jobs)
+        memory = hands.memory()
         each = hands.end()
     work = between(before, reading(place.scheduler.store), "job", jobs)
     seconds = lasted(each) / SECOND
     shares = {"the busiest one's share": max(map(len, each)) / jobs} if count > 1 else {}
-    return Figure("drain", f"{place.style}, {_workers(count)}", jobs, jobs / seconds, also={**shares, **work})
+    resident = {"memory, MB": memory / 1e6} if memory else {}
+    also = {**shares, **resident, **work}
+    return Figure("drain", setting(place.style, count), jobs, jobs / seconds, also=also)
 
 
 def lasted(each: list[Notes]) -> int:
     """From the first start to the last, over all workers; nanoseconds."""
     starts = [at for notes in each for _, at in notes]
     return max(starts) - min(starts)
-
-
-def _workers(count: int) -> str:
-    return f"{count} worker{'s' if count > 1 else ''}"

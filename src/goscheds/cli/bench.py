@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import click
 
 from goscheds.bench.figures import Figure, Report
 from goscheds.bench.parts import PARTS, measure
 from goscheds.bench.plan import Plan, Style
+from goscheds.bench.plot import plot
 from goscheds.cli.output import Column, json_option, print_json, print_table
 
 PLAN = Plan()
@@ -53,25 +56,31 @@ def _numbers(text: str) -> tuple[int, ...]:
 )
 @click.option("--payload", type=click.IntRange(0), default=0, show_default=True, metavar="BYTES",
               help="Text among each job's arguments.")  # fmt: skip
+@click.option("--rate", "rates", type=_numbers, default=",".join(map(str, PLAN.rates)), show_default=True,
+              metavar="N,…", help="Jobs a second, in the steady state.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(0.1), default=PLAN.seconds, show_default=True,
+              help="How long the steady state and the watch of an idle worker last.")  # fmt: skip
+@click.option("--history", type=click.IntRange(0), default=0, show_default=True, metavar="JOBS",
+              help="Jobs that are done already.")  # fmt: skip
+@click.option("--backlog", type=click.IntRange(0), default=0, show_default=True, metavar="JOBS",
+              help="Jobs that wait meanwhile, half of them for a later day.")  # fmt: skip
+@click.option("--plot", "picture", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE",
+              help="Draw the figures into this SVG file.")  # fmt: skip
 @json_option
 def bench(
-    url: str, parts: tuple[str, ...], jobs: int, samples: int, processes: tuple[int, ...], styles: tuple[str, ...],
-    payload: int, *, as_json: bool,
+    url: str, parts: tuple[str, ...], processes: tuple[int, ...], styles: tuple[str, ...],
+    picture: Path | None, *, as_json: bool, **sizes: Any,
 ) -> None:  # fmt: skip
     """Measure the store at URL, with real worker processes and handlers that do nothing.
 
     The store's own settings decide how durable it all is. Everything happens in a namespace of its own, which is erased
     afterwards. Figures depend on the machine and on what else it does: compare those of one run alone.
     """
-    plan = Plan(
-        jobs=jobs,
-        samples=samples,
-        processes=processes,
-        styles=tuple(map(Style, styles)) or PLAN.styles,
-        payload=payload,
-    )
+    plan = Plan(processes=processes, styles=tuple(map(Style, styles)) or PLAN.styles, **sizes)
     with _progress() as tell:
         report = measure(url, plan, parts or PARTS, tell=tell)
+    if picture:
+        picture.write_text(plot(report), "utf-8")
     if as_json:
         print_json(report)
     else:
