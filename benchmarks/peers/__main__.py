@@ -1,0 +1,184 @@
+"""goscheds beside its peers and the bare loop of each driver: on one machine, in one run, in turns.
+
+    python benchmarks/peers --store redis --repeat 3
+    python benchmarks/peers --store postgres --peers pgqueuer,awa --measure drain,pickup --into figures.jsonl
+    python benchmarks/peers --table figures.jsonl --plot peers.svg
+
+Each peer is reached through its public interface (``adapters/``), in an environment of its own that is made from
+pinned requirements (``pins/``). One that can't be installed or run is named with its reason. Every measurement has a
+fresh store, and a worker of one process. Raw figures go to ``--into``, line by line, so that a run can be made in
+pieces; tables are medians over all turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+
+import bare
+from arena import Arena, arena
+from entrants import BARE, OURS, PEERS, STORES, STYLES, Peer
+from environments import HERE, NotInstalled, environment
+from tables import spread, tables
+
+COUNTED = ("enqueue", "bulk", "drain")
+MEASURES = (*COUNTED, "pickup", "lateness", "idle")
+FIRST, LEAST, MOST = 300, 300, 30_000
+"""Jobs of a first try, and the bounds of what is measured after it."""
+SECONDS = 1.0
+"""How long a counted measurement should take, by the rate of the try before."""
+SAMPLES = {"pickup": 40, "lateness": 100, "idle": 10}
+LIMIT = 120.0
+"""Seconds after which a measurement is given up altogether."""
+
+
+class CannotRun(Exception):
+    """A measurement did not come about; says why."""
+
+
+@dataclass
+class Match:
+    """One entrant on one measure and style, and how fast it was last."""
+
+    peer: Peer
+    measure: str
+    style: str
+    rate: float = 0.0
+
+
+def matches(store: str, told: argparse.Namespace) -> Iterator[Match]:
+    """Everything to be measured in one turn, in an order that brings rivals side by side."""
+    adapter = Peer(OURS, store, "goscheds", "")
+    loop = Peer(BARE, store, "", "", ("sync",))
+    wanted = [peer for peer in PEERS if peer.store == store and (not told.peers or peer.name in told.peers)]
+    for measure in told.measure:
+        for style in STYLES if measure == "drain" else ("",):
+            if measure in COUNTED and store in bare.KINDS | {"postgres": None} and style != "async":
+                yield Match(loop, measure, style)
+            if store != "memory":
+                yield Match(adapter, measure, style)
+            for peer in wanted:
+                if not style or style in peer.styles:
+                    yield Match(peer, measure, style)
+
+
+def play(match: Match, place: Arena) -> dict[str, Any]:
+    """One measurement. Raises CannotRun and NotInstalled."""
+    if match.measure not in COUNTED:
+        return run(match, place, SAMPLES[match.measure])
+    if not match.rate:
+        match.rate = run(match, place, FIRST)["rate"]  # thrown away: it shows how many jobs make a measurement
+    jobs = min(max(int(match.rate * SECONDS), LEAST), MOST)
+    found = run(match, place, jobs)
+    match.rate = found["rate"]
+    return found
+
+
+def run(match: Match, place: Arena, jobs: int) -> dict[str, Any]:
+    """Measure once, on an empty store."""
+    peer = match.peer
+    with place.fresh() as url:
+        if peer.name == BARE:
+            return {"jobs": jobs, "rate": getattr(bare, match.measure)(url, jobs)}
+        python = Path(sys.executable) if peer.name == OURS else environment(peer.pins, peer.python)
+        style = match.style or peer.styles[0]
+        with tempfile.TemporaryDirectory(prefix="peers-notes-") as folder:
+            told = {"PEERS_URL": url, "PEERS_STYLE": style, "PEERS_NOTES": f"{folder}/notes"}
+            return {
+                "jobs": jobs,
+                **listen([str(python), "part.py", peer.adapter, match.measure, str(jobs)], told, place),
+            }
+
+
+def listen(command: list[str], told: dict[str, str], place: Arena) -> dict[str, Any]:
+    """Run the part, read the meters at its marks, and add what they say to its answer. Raises CannotRun."""
+    readings = []
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(  # noqa: S603 - this repository's own program
+            command, cwd=HERE, env={**os.environ, **told}, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as process:  # fmt: skip
+            until = time.monotonic() + LIMIT
+            answer = None
+            for line in process.stdout or ():
+                answer = json.loads(line)
+                if answer != "mark" or time.monotonic() > until:
+                    break
+                readings.append(place.meters())
+                process.stdin.write("\n")  # type: ignore[union-attr]
+                process.stdin.flush()  # type: ignore[union-attr]
+            process.kill()
+        if not isinstance(answer, dict) or "failed" in answer:
+            errors.seek(0)
+            last = [line for line in errors.read().strip().splitlines() if line.strip()][-1:]
+            reason = answer["failed"] if isinstance(answer, dict) else "ended by itself"
+            raise CannotRun(": ".join([reason, *last]))
+    if len(readings) == 2:  # noqa: PLR2004 - before and after
+        answer["work"] = {name: readings[1][name] - readings[0][name] for name in readings[0]}
+    if "took" in answer:
+        answer.update(spread(answer.pop("took")))
+    return answer
+
+
+def turns(store: str, told: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The figures, as they are taken; a match that can't be played is tried once."""
+    with arena(store) as place:
+        todo = list(matches(store, told))
+        for turn in range(told.repeat):
+            for match in list(todo):
+                said = {"store": store, "peer": match.peer.name, "measure": match.measure, "style": match.style}
+                print(f"{store}, turn {turn + 1}: {match.measure} {match.style} {match.peer.name}", file=sys.stderr)
+                try:
+                    yield {**said, **play(match, place), "server": place.version}
+                except (CannotRun, NotInstalled) as reason:
+                    todo.remove(match)
+                    print(f"    {reason}", file=sys.stderr)
+                    yield {**said, "failed": str(reason)}
+
+
+def options() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", action="append", choices=STORES, help="may be given again; default: all")
+    parser.add_argument("--peers", type=lambda text: text.split(","), default=[], help="names; default: all")
+    parser.add_argument("--measure", type=lambda text: text.split(","), default=list(MEASURES), help=",".join(MEASURES))
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--into", type=Path, help="a file that raw figures are added to, one line of JSON each")
+    parser.add_argument("--table", type=Path, help="measure nothing: print the tables of such a file")
+    parser.add_argument("--plot", type=Path, help="an SVG file to draw the rates into")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, and print the tables."""
+    told = options()
+    if told.table:
+        figures = [json.loads(line) for line in told.table.read_text().splitlines()]
+    else:
+        figures = []
+        for store in told.store or STORES:
+            for figure in turns(store, told):
+                figures.append(figure)
+                if told.into:
+                    with told.into.open("a") as into:
+                        into.write(json.dumps(figure) + "\n")
+    print("\n\n".join(tables(figures)))
+    if told.plot:
+        from drawing import draw
+
+        told.plot.write_text(draw(figures))
+
+
+if __name__ == "__main__":
+    main()
