@@ -18,11 +18,12 @@ from statistics import median, quantiles
 
 import pytest
 
+from goscheds.backends.sql.rows import where
 from goscheds.backends.sql.sqlite import SqliteStore, connect, file
 from goscheds.backends.sql.statements import script
 from goscheds.contract.bench import LATE, SECOND, background, eventually, hire, job, jobs, rows, settle_in
 from goscheds.errors import ConfigError, SchemaTooNew, StoreError, StoreUnavailable
-from goscheds.record import Outcome
+from goscheds.record import Outcome, Query
 
 Open = Callable[..., SqliteStore]
 
@@ -239,27 +240,37 @@ class TestSchema:
         assert len(rows(another())) == 8
 
 
+IDS = "sqlite_autoindex_goscheds_jobs_1"
 INDEXES = {
     "claim": "goscheds_ready",
     "ready": "goscheds_ready",
     "promote": "goscheds_due",
+    "due": "goscheds_due",
     "outlook": "goscheds_due",
     "overdue": "goscheds_deadline",
     "orphans": "goscheds_held",
     "lapsed": "goscheds_held",
+    "condemn": "",
+    "bury": "goscheds_held",
     "held": "goscheds_held",
     "workers": "goscheds_held",
+    "alive": "",
+    "unlapsed": "",
+    "beat": "",
+    "lead": "",
+    "reserve": "",
     "cancelling": "goscheds_cancelling",
     "holder": "goscheds_unique",
     "purge": "goscheds_settled",
     "counts": "goscheds_settled",
     "push": "",
-    "settle": "sqlite_autoindex_goscheds_jobs_1",
-    "forget": "sqlite_autoindex_goscheds_jobs_1",
-    "settled": "sqlite_autoindex_goscheds_jobs_1",
-    "cancel": "sqlite_autoindex_goscheds_jobs_1",
-    "reschedule": "sqlite_autoindex_goscheds_jobs_1",
-    "retry": "sqlite_autoindex_goscheds_jobs_1",
+    "settle": IDS,
+    "give_back": IDS,
+    "forget": IDS,
+    "settled": IDS,
+    "cancel": IDS,
+    "reschedule": IDS,
+    "retry": IDS,
 }
 
 
@@ -268,13 +279,19 @@ class TestPlans:
 
     @pytest.mark.parametrize(("name", "index"), INDEXES.items())
     def test_no_statement_scans_the_jobs(self, store, name, index):
-        statement = getattr(store.sql, name)
-        with store._pool.connection() as connection:
-            parameters = dict.fromkeys(_parameters(statement), 1)
-            steps = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
-        plan = [step[3] for step in steps]
+        plan = _plan(store, getattr(store.sql, name))
         assert not [step for step in plan if step.startswith("SCAN goscheds_jobs")]
         assert any(index in step for step in plan) or not index, plan
+
+    def test_a_line_is_in_order_as_it_is_read(self, store):
+        for name in ("claim", "ready", "due", "outlook"):
+            assert not [step for step in _plan(store, getattr(store.sql, name)) if "TEMP B-TREE" in step], name
+
+    def test_the_first_page_is_read_in_order_by_id(self, store):
+        for query in (Query(), Query(queue="mail", name="send"), Query(after="0"), Query(ids=("a", "b"))):
+            condition, _ = where(query)
+            (step,) = _plan(store, store.sql.find.replace("{where}", condition))
+            assert f"USING INDEX {IDS}" in step
 
     def test_a_settled_job_is_in_two_indexes_alone(self, path, store):
         indexes = sql(path, "SELECT sql FROM sqlite_master WHERE tbl_name = 'goscheds_jobs' AND type = 'index'")
@@ -344,8 +361,11 @@ class TestWakeUps:
         assert quantiles(late, n=10)[-1] < 0.05 * SECOND
 
 
-def _parameters(statement: str) -> set[str]:
-    return set(re.findall(r":(\w+)", statement))
+def _plan(store: SqliteStore, statement: str) -> list[str]:
+    named = dict.fromkeys(re.findall(r":(\w+)", statement), 1)
+    with store._pool.connection() as connection:
+        steps = connection.execute(f"EXPLAIN QUERY PLAN {statement}", named or (1,) * statement.count("?")).fetchall()
+    return [step[3] for step in steps]
 
 
 def _watchers() -> list[threading.Thread]:

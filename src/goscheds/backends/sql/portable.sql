@@ -106,7 +106,10 @@ UPDATE goscheds_namespaces SET duty = '', duty_until = 0 WHERE ns = :ns AND duty
 
 -- name: outlook
 SELECT duty, duty_until,
-    (SELECT execute_at FROM goscheds_jobs WHERE ns = :ns AND state = 0 ORDER BY execute_at LIMIT 1), {now}
+    coalesce(
+        (SELECT execute_at FROM goscheds_jobs WHERE ns = :ns AND state = 0 ORDER BY execute_at LIMIT 1),
+        9223372036854775807
+    ), {now}
 FROM goscheds_namespaces WHERE ns = :ns
 
 -- name: find

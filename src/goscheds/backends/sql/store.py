@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from goscheds.backends.sql.bell import DUTIES, Bell
 from goscheds.backends.sql.pool import Pool
@@ -44,7 +44,10 @@ class Run(Protocol):
         """Execute it."""
 
 
-class SqlStore(ABC):
+R = TypeVar("R", bound=Run)
+
+
+class SqlStore(ABC, Generic[R]):
     """A namespace of jobs in a SQL database."""
 
     capabilities = frozenset({Capability.PROCESSES, Capability.DURABLE, Capability.POLLING})
@@ -60,33 +63,33 @@ class SqlStore(ABC):
         self._bell = bell
 
     @abstractmethod
-    def _directly(self, work: Callable[[Run], T]) -> T:
+    def _directly(self, work: Callable[[R], T]) -> T:
         """Do some work, each statement of which stands for itself."""
 
     @abstractmethod
-    def _atomically(self, work: Callable[[Run], T]) -> T:
+    def _atomically(self, work: Callable[[R], T]) -> T:
         """Do some work in one transaction."""
 
-    def _singly(self, work: Callable[[Run], T]) -> T:
+    def _singly(self, work: Callable[[R], T]) -> T:
         """Do some work in one transaction, which is a single statement where the database takes a batch at once."""
         return self._atomically(work)
 
     @abstractmethod
-    def _push(self, run: Run, jobs: Sequence[Record]) -> list[str]: ...
+    def _push(self, run: R, jobs: Sequence[Record]) -> list[str]: ...
 
     @abstractmethod
-    def _settle(self, run: Run, worker: str, outcomes: Sequence[Outcome]) -> list[str]: ...
+    def _settle(self, run: R, worker: str, outcomes: Sequence[Outcome]) -> list[str]: ...
 
     @abstractmethod
-    def _promote_due(self, run: Run, worker: str, limit: int) -> dict[str, int] | None:
+    def _promote_due(self, run: R, worker: str, limit: int) -> dict[str, int] | None:
         """Take or keep the duties and make due jobs ready; how many in each queue, None if another has the duties."""
 
     @abstractmethod
-    def _line_up(self, run: Run, ids: Sequence[str]) -> range:
+    def _line_up(self, run: R, ids: Sequence[str]) -> range:
         """Before jobs change one by one: lock them in one order for all, and draw a place in line for each."""
 
     @abstractmethod
-    def _announce(self, run: Run, topics: set[str]) -> None:
+    def _announce(self, run: R, topics: set[str]) -> None:
         """Ring the bells of other processes when the transaction is committed."""
 
     def open(self) -> None:
@@ -98,7 +101,7 @@ class SqlStore(ABC):
             self.close()
             raise
 
-    def _upgrade(self, run: Run) -> int:
+    def _upgrade(self, run: R) -> int:
         """Bring the schema up to date, alone in the store; the number of the namespace."""
         found = run(self.sql.schema)[0][0] if run(self.sql.installed) else 0
         if found > VERSION:
@@ -132,7 +135,7 @@ class SqlStore(ABC):
     def push(self, jobs: Sequence[Record]) -> list[str]:
         do = self._atomically if len(jobs) > 1 and any(job.unique_key for job in jobs) else self._singly
         ids = do(lambda run: self._push(run, jobs)) if jobs else []
-        self._bell.ring(DUTIES, *{job.queue for job in jobs})
+        self._bell.ring(*{job.queue for job in jobs}, *{DUTIES for job in jobs if job.execute_at or job.delay})
         return ids
 
     def claim(self, queue: str, worker: str, limit: int, timeout: float) -> list[Claim]:
@@ -150,12 +153,15 @@ class SqlStore(ABC):
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
         do = self._atomically if any(outcome.jobs for outcome in outcomes) else self._singly
         accepted = do(lambda run: self._settle(run, worker, outcomes)) if outcomes else []
-        if any(outcome.jobs or outcome.verb in (Verb.RETRY, Verb.RELEASED) for outcome in outcomes):
-            self._bell.ring_all()
+        self._ring_for(outcomes)
         return accepted
 
+    def _ring_for(self, outcomes: Sequence[Outcome]) -> None:
+        if any(outcome.jobs or outcome.verb in (Verb.RETRY, Verb.RELEASED) for outcome in outcomes):
+            self._bell.ring_all()
+
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
-        def work(run: Run) -> Heartbeat:
+        def work(run: R) -> Heartbeat:
             lapsed = not run(self.sql.unlapsed, worker=worker)
             run(self.sql.beat, worker=worker, lease=int(lease * SECOND), info=info)
             if lease == 0:
@@ -169,7 +175,7 @@ class SqlStore(ABC):
         return beat
 
     def recover(self, worker: str, limit: int) -> list[Claim]:
-        def work(run: Run) -> list[Claim]:
+        def work(run: R) -> list[Claim]:
             if not run(self.sql.alive, worker=worker):
                 return []
             claims = to_claims(run(self.sql.overdue, worker=worker, limit=limit), Lost.DEADLINE)
@@ -203,10 +209,7 @@ class SqlStore(ABC):
         while True:
             heard = self._bell.heard(DUTIES)
             ((holder, expires_at, due, now),) = self._query(self.sql.outlook)
-            wake = expires_at
-            if holder == worker:
-                wake -= int(DUTY_LEASE * SECOND / 2)
-                wake = wake if due is None else min(wake, due)
+            wake = min(expires_at - int(DUTY_LEASE * SECOND / 2), due) if holder == worker else expires_at
             if wake <= now:
                 return True
             if not self._bell.wait(worker, DUTIES, heard, until, (wake - now) / SECOND):
@@ -223,14 +226,11 @@ class SqlStore(ABC):
         return Page(rows, rows[-1].record.id if len(found) > limit else "")
 
     def counts(self) -> Counts:
-        def work(run: Run) -> Counts:
-            jobs = {(queue, STATES[state]): count for queue, state, count in run(self.sql.counts)}
-            return Counts(jobs, frozenset(queue for (queue,) in run(self.sql.paused)))
-
-        return self._directly(work)
+        jobs = {(queue, STATES[state]): count for queue, state, count in self._query(self.sql.counts)}
+        return Counts(jobs, frozenset(queue for (queue,) in self._query(self.sql.paused)))
 
     def move(self, moves: Sequence[Move]) -> list[State | None]:
-        def work(run: Run) -> tuple[list[State | None], set[str]]:
+        def work(run: R) -> tuple[list[State | None], set[str]]:
             places = self._line_up(run, [move.id for move in moves])
             moved = [self._move(run, move, place) for move, place in zip(moves, places, strict=True)]
             topics = {queue for state, queue in moved if state is State.READY}
@@ -242,7 +242,7 @@ class SqlStore(ABC):
         self._bell.ring(*topics)
         return states
 
-    def _move(self, run: Run, move: Move, place: int) -> tuple[State | None, str]:
+    def _move(self, run: R, move: Move, place: int) -> tuple[State | None, str]:
         """The job's state afterwards, and its queue."""
         if move.verb is MoveVerb.CANCEL:
             moved = run(self.sql.cancel, id=move.id)
@@ -259,7 +259,7 @@ class SqlStore(ABC):
         return len(self._query(self.sql.purge, state=CODES[state], before=before, limit=limit, queue=queue))
 
     def pause(self, queue: str, paused: bool) -> None:
-        def work(run: Run) -> None:
+        def work(run: R) -> None:
             run(self.sql.pause if paused else self.sql.resume, queue=queue)
             self._announce(run, {queue})
 

@@ -37,7 +37,7 @@ TOKENS = {
 T = TypeVar("T")
 
 
-class PostgresStore(SqlStore):
+class PostgresStore(SqlStore[Run]):
     """A namespace of jobs in the database at ``url``."""
 
     dialect = "postgres"

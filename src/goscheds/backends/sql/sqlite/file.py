@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from goscheds.backends.sql.rows import Values
 from goscheds.errors import StoreError, StoreUnavailable
 
 BUSY = 30.0
@@ -22,6 +23,36 @@ HINTS = {
     sqlite3.SQLITE_PROTOCOL: "WAL needs a file system of this machine, not one of the network",
     sqlite3.SQLITE_READONLY: "may this user write the file and its directory?",
 }
+
+
+class Session:
+    """A connection while a thread has it, for the namespace of a number."""
+
+    def __init__(self, connection: sqlite3.Connection, ns: int) -> None:
+        self.ns = ns
+        self._connection = connection
+
+    def __call__(self, statement: str, /, **parameters: object) -> list[Values]:
+        """Execute a statement whose parameters have names; its rows."""
+        parameters["ns"] = self.ns
+        return self._connection.execute(statement, parameters).fetchall()
+
+    def many(self, statement: str, rows: Sequence[Values]) -> int:
+        """Execute one whose parameters have places, for each row of them; how many rows of the table it changed."""
+        return self._connection.executemany(statement, rows).rowcount if rows else 0
+
+    def begin(self) -> None:
+        """Begin a transaction with the file's write lock, so that it is not turned away half-way."""
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def begin_again(self) -> None:
+        """Undo what was done, and begin anew."""
+        self._connection.execute("ROLLBACK")
+        self.begin()
+
+    def commit(self) -> None:
+        """End the transaction."""
+        self._connection.execute("COMMIT")
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 -- What SQLite says in its own way: one row at a time, since a call costs microseconds here, inside one transaction that
--- holds the file's write lock. :now is the clock read at its start, :place the place in line drawn from the counter.
+-- holds the file's write lock. :place is the place in line drawn from the counter. What is done for each row of a batch
+-- has parameters with places instead of names, since the driver takes 0.1 µs to look one up.
 
 -- name: installed
 SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'goscheds_schema'
@@ -11,14 +12,25 @@ SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue = :queue LIMI
 -- Draws :count places and gives the last one.
 UPDATE goscheds_namespaces SET seq = seq + :count WHERE ns = :ns RETURNING seq, {now}
 
+-- name: claim
+-- One statement, and so a transaction by itself. By rowid, which spares a look into the index of ids for each job.
+UPDATE goscheds_jobs SET
+    state = 2, fence = fence + 1, worker = :worker, changed_at = {now},
+    deadline = CASE WHEN timeout > 0 THEN {now} + timeout ELSE 0 END
+WHERE rowid IN (
+    SELECT rowid FROM goscheds_jobs
+    WHERE ns = :ns AND state = 1 AND queue = :queue
+      AND EXISTS (SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = :worker AND expires_at > {now})
+      AND NOT EXISTS (SELECT 1 FROM goscheds_paused WHERE ns = :ns AND queue = :queue)
+    ORDER BY priority DESC, seq LIMIT :limit
+)
+RETURNING {claim}
+
 -- name: push
 INSERT INTO goscheds_jobs
     (ns, id, name, queue, payload, meta, execute_at, priority, timeout, unique_key, state, seq, pushed_at, changed_at)
-VALUES
-    (:ns, :id, :name, :queue, :payload, :meta, :due, :priority, :timeout, :unique_key,
-     CASE WHEN :due <= :now THEN 1 ELSE 0 END, :place, :now, :now)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
-RETURNING 1
 
 -- name: holder
 SELECT id FROM goscheds_jobs WHERE ns = :ns AND id = :id
@@ -27,16 +39,18 @@ SELECT id FROM goscheds_jobs WHERE ns = :ns AND state < 3 AND unique_key <> '' A
 
 -- name: settle
 UPDATE goscheds_jobs SET
-    state = CASE WHEN :target > 2 THEN :target WHEN cancelling = 1 THEN 5
-                 WHEN :target = 1 OR :due <= :now THEN 1 ELSE 0 END,
-    execute_at = CASE WHEN :target = 0 AND cancelling = 0 THEN :due ELSE execute_at END,
-    meta = CASE WHEN length(:meta) > 0 THEN :meta ELSE meta END,
-    seq = :place, changed_at = :now, worker = '', deadline = 0, cancelling = 0, result = :result
-WHERE ns = :ns AND id = :id AND fence = :fence AND state = 2 AND worker = :worker
-RETURNING 1
+    state = ?, meta = coalesce(?, meta), changed_at = ?, result = ?, worker = '', deadline = 0, cancelling = 0
+WHERE ns = ? AND id = ? AND fence = ? AND state = 2 AND worker = ?
+
+-- name: give_back
+UPDATE goscheds_jobs SET
+    state = CASE cancelling WHEN 1 THEN 5 ELSE ? END,
+    execute_at = CASE cancelling WHEN 1 THEN execute_at ELSE coalesce(?, execute_at) END,
+    seq = ?, meta = coalesce(?, meta), changed_at = ?, result = ?, worker = '', deadline = 0, cancelling = 0
+WHERE ns = ? AND id = ? AND fence = ? AND state = 2 AND worker = ?
 
 -- name: forget
-DELETE FROM goscheds_jobs WHERE ns = :ns AND id = :id AND fence = :fence AND state = 2 AND worker = :worker RETURNING 1
+DELETE FROM goscheds_jobs WHERE ns = ? AND id = ? AND fence = ? AND state = 2 AND worker = ?
 
 -- name: settled
 SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND id = :id AND fence = :fence AND fence > 0 AND state <> 2
@@ -45,6 +59,9 @@ SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND id = :id AND fence = :fence AND f
 UPDATE goscheds_namespaces SET duty = :worker, duty_until = {now} + :lease
 WHERE ns = :ns AND (duty IN ('', :worker) OR duty_until <= {now})
 RETURNING 1
+
+-- name: due
+SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND state = 0 AND execute_at <= {now} LIMIT 1
 
 -- name: promote
 WITH due AS MATERIALIZED (

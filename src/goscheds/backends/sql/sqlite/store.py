@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
-
-from msgspec.structs import asdict
 
 from goscheds.backends.sql.bell import Bell
 from goscheds.backends.sql.pool import Pool
 from goscheds.backends.sql.rows import COLUMNS, TARGETS, Values, to_claims
-from goscheds.backends.sql.sqlite.file import BUSY, connect, mapped
+from goscheds.backends.sql.sqlite.file import BUSY, Session, connect, mapped
 from goscheds.backends.sql.sqlite.watcher import Watcher
 from goscheds.backends.sql.statements import load
-from goscheds.backends.sql.store import SECOND, Run, SqlStore
+from goscheds.backends.sql.store import SECOND, SqlStore
 from goscheds.errors import StoreUnavailable
 from goscheds.record import Claim, Outcome, Record, Verb
 from goscheds.store import DUTY_LEASE
@@ -40,7 +36,7 @@ TOKENS = {
 T = TypeVar("T")
 
 
-class SqliteStore(SqlStore):
+class SqliteStore(SqlStore[Session]):
     """A namespace of jobs in the file at ``path``."""
 
     dialect = "sqlite"
@@ -53,16 +49,19 @@ class SqliteStore(SqlStore):
         pool = Pool(lambda: connect(path, synchronous), lambda connection: not connection.in_transaction)
         super().__init__(namespace, pool, Watcher(path) if wakeups else Bell())
 
-    def _directly(self, work: Callable[[Run], T]) -> T:
+    def _directly(self, work: Callable[[Session], T]) -> T:
         with mapped(self._path), self._pool.connection() as connection:
-            return work(partial(self._run, connection))
+            return work(Session(connection, self._ns))
 
-    def _atomically(self, work: Callable[[Run], T]) -> T:
-        with mapped(self._path), self._writer(), self._pool.connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            result = work(partial(self._run, connection))
-            connection.execute("COMMIT")
+    def _atomically(self, work: Callable[[Session], T]) -> T:
+        def transaction(session: Session) -> T:
+            session.begin()
+            result = work(session)
+            session.commit()
             return result
+
+        with self._writer():
+            return self._directly(transaction)
 
     @contextmanager
     def _writer(self) -> Iterator[None]:
@@ -74,73 +73,94 @@ class SqliteStore(SqlStore):
         finally:
             self._writing.release()
 
-    def _run(self, connection: sqlite3.Connection, statement: str, /, **parameters: object) -> list[Values]:
-        parameters["ns"] = self._ns
-        return connection.execute(statement, parameters).fetchall()
-
     def _claim(self, queue: str, worker: str, limit: int) -> list[Claim]:
         if not self._query(self.sql.ready, queue=queue):
             return []  # so that an idle worker never takes the write lock
-        return self._atomically(lambda run: to_claims(run(self.sql.claim, queue=queue, worker=worker, limit=limit)))
+        with self._writer():
+            return super()._claim(queue, worker, limit)
 
-    def _push(self, run: Run, jobs: Sequence[Record]) -> list[str]:
+    def settle_and_claim(
+        self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int
+    ) -> tuple[list[str], list[Claim]]:
+        def work(run: Session) -> tuple[list[str], list[Claim]]:
+            accepted = self._settle(run, worker, outcomes) if outcomes else []
+            return accepted, to_claims(run(self.sql.claim, queue=queue, worker=worker, limit=limit))
+
+        both = self._atomically(work)
+        self._ring_for(outcomes)
+        return both
+
+    def _push(self, run: Session, jobs: Sequence[Record]) -> list[str]:
         if not jobs:
             return []
         last, now = self._draw(run, len(jobs))
-        places = range(last - len(jobs) + 1, last + 1)
-        return [self._push_one(run, job, place, now) for job, place in zip(jobs, places, strict=True)]
+        rows = [_row(run.ns, job, place, now) for place, job in enumerate(jobs, last - len(jobs) + 1)]
+        if run.many(self.sql.push, rows) == len(jobs):
+            return [job.id for job in jobs]
+        return [str(run(self.sql.holder, id=job.id, unique_key=job.unique_key)[0][0]) for job in jobs]
 
-    def _push_one(self, run: Run, job: Record, place: int, now: int) -> str:
-        due = (job.execute_at or now) + job.delay
-        if run(self.sql.push, **asdict(job), due=due, place=place, now=now):
-            return job.id
-        return str(run(self.sql.holder, id=job.id, unique_key=job.unique_key)[0][0])
+    def _settle(self, run: Session, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
+        """The whole batch at once; or, if some of it is stale or was settled before, one by one."""
+        steps = self._steps(run, worker, outcomes)
+        done = (self.sql.settle, self.sql.forget, self.sql.give_back)
+        if len(outcomes) == sum(run.many(one, [row for step, row in steps if step is one]) for one in done):
+            self._push(run, [job for outcome in outcomes for job in outcome.jobs])
+            return [outcome.id for outcome in outcomes]
+        run.begin_again()
+        again = zip(outcomes, self._steps(run, worker, outcomes), strict=True)
+        return [outcome.id for outcome, step in again if self._settle_one(run, outcome, *step)]
 
-    def _settle(self, run: Run, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
-        last, now = self._draw(run, len(outcomes))
-        accepted = []
+    def _settle_one(self, run: Session, outcome: Outcome, statement: str, row: Values) -> bool:
+        if run.many(statement, [row]):
+            self._push(run, outcome.jobs)
+            return True
+        return bool(run(self.sql.settled, id=outcome.id, fence=outcome.fence))
+
+    def _steps(self, run: Session, worker: str, outcomes: Sequence[Outcome]) -> list[tuple[str, Values]]:
+        """The statement for each outcome, and its parameters."""
+        if any(outcome.verb in (Verb.RETRY, Verb.RELEASED) for outcome in outcomes):
+            last, now = self._draw(run, len(outcomes))
+        else:
+            last, now = 0, run(self.sql.now)[0][0]
+        steps: list[tuple[str, Values]] = []
         for nth, outcome in enumerate(outcomes):
-            # The first that was released goes before the others, and all of them before those of earlier batches.
-            place = nth - last if outcome.verb is Verb.RELEASED else last - len(outcomes) + nth + 1
-            if self._settle_one(run, worker, outcome, place, now):
-                self._push(run, outcome.jobs)
-                accepted.append(outcome.id)
-            elif run(self.sql.settled, id=outcome.id, fence=outcome.fence):
-                accepted.append(outcome.id)
-        return accepted
+            key = (run.ns, outcome.id, outcome.fence, worker)
+            told = (outcome.meta or None, now, outcome.result)
+            if not outcome.keep:
+                steps.append((self.sql.forget, key))
+            elif outcome.verb is Verb.RELEASED:
+                # The first that was released goes before the others, and all of them before those of earlier batches.
+                steps.append((self.sql.give_back, (1, None, nth - last, *told, *key)))
+            elif outcome.verb is Verb.RETRY:
+                due = (outcome.execute_at or now) + outcome.delay
+                steps.append((self.sql.give_back, (int(due <= now), due, last - len(outcomes) + nth + 1, *told, *key)))
+            else:
+                steps.append((self.sql.settle, (TARGETS[outcome.verb], *told, *key)))
+        return steps
 
-    def _settle_one(self, run: Run, worker: str, outcome: Outcome, place: int, now: int) -> bool:
-        if not outcome.keep:
-            return bool(run(self.sql.forget, worker=worker, id=outcome.id, fence=outcome.fence))
-        return bool(
-            run(
-                self.sql.settle,
-                worker=worker,
-                id=outcome.id,
-                fence=outcome.fence,
-                target=TARGETS[outcome.verb],
-                due=(outcome.execute_at or now) + outcome.delay,
-                now=now,
-                place=place,
-                meta=outcome.meta,
-                result=outcome.result,
-            )
-        )
-
-    def _promote_due(self, run: Run, worker: str, limit: int) -> dict[str, int] | None:
+    def _promote_due(self, run: Session, worker: str, limit: int) -> dict[str, int] | None:
         if not run(self.sql.lead, worker=worker, lease=int(DUTY_LEASE * SECOND)):
             return None
+        if not run(self.sql.due):
+            return {}  # without a draw, which would wake every other process
         last, _ = self._draw(run, limit)
         return Counter(queue for (queue,) in run(self.sql.promote, limit=limit, place=last))
 
-    def _line_up(self, run: Run, ids: Sequence[str]) -> range:
+    def _line_up(self, run: Session, ids: Sequence[str]) -> range:
         last, _ = self._draw(run, len(ids))
         return range(last - len(ids) + 1, last + 1)
 
-    def _draw(self, run: Run, count: int) -> tuple[int, int]:
+    def _draw(self, run: Session, count: int) -> tuple[int, int]:
         """The last of so many places in line, and the time."""
         ((last, now),) = run(self.sql.reserve, count=count)
         return last, now
 
-    def _announce(self, run: Run, topics: set[str]) -> None:
+    def _announce(self, run: Session, topics: set[str]) -> None:
         """Nothing to do: the commit itself is what other processes watch for."""
+
+
+def _row(ns: int, job: Record, place: int, now: int) -> Values:
+    """The parameters of `push`."""
+    due = (job.execute_at or now) + job.delay
+    about = (job.id, job.name, job.queue, job.payload, job.meta, due, job.priority, job.timeout, job.unique_key)
+    return (ns, *about, int(due <= now), place, now, now)
