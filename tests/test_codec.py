@@ -226,8 +226,9 @@ def test_arguments_that_are_not_even_text_are_broken():
         decode_job(msgspec.structs.replace(record(), payload=b'{"v":1,"args":{"a":"\xff"}}'))
 
 
-def test_a_payload_by_a_later_goscheds_says_so():
-    later = msgspec.structs.replace(record(), payload=b'{"v":%d,"args":[],"new":1}' % (VERSION + 1))
+@pytest.mark.parametrize("rest", [b'"args":[],"new":1', b'"retry":"as always","timeout":{}'])
+def test_a_payload_by_a_later_goscheds_says_so_whatever_else_it_has(rest):
+    later = msgspec.structs.replace(record(), payload=b'{"v":%d,%s}' % (VERSION + 1, rest))
     with pytest.raises(LaterRecord, match=f"format {VERSION + 1}"):
         decode_payload(later)
 
@@ -239,6 +240,19 @@ def test_what_a_later_goscheds_adds_in_the_same_format_is_passed_over():
 @pytest.mark.parametrize("meta", [NEW, Meta(1, 2, 3, "error \0 ä", "trace\n")])
 def test_the_account_comes_back_as_it_was_kept(meta):
     assert decode_meta(encode_meta(meta)) == meta
+
+
+def test_what_a_later_goscheds_has_in_an_account_is_kept():
+    before = b'{"attempts":1,"error":"old","later":{"a":[1]}}'
+    assert decode_meta(before) == Meta(1, error="old")
+    after = encode_meta(Meta(2), before)
+    assert decode_meta(after) == Meta(2)
+    assert msgspec.json.decode(after) == {"attempts": 2, "later": {"a": [1]}}
+
+
+@pytest.mark.parametrize("before", [b"", b"{", b"[]", b"\xff", b'{"error":"old"}'])
+def test_nothing_else_of_an_account_outlasts_its_successor(before):
+    assert encode_meta(Meta(2), before) == encode_meta(Meta(2))
 
 
 def test_no_account_is_a_new_one():

@@ -1,6 +1,8 @@
 """Jobs to records and back: the only room that knows what the opaque bytes mean.
 
-The format carries a version, ``v``; a later goscheds reads every earlier one.
+A payload carries the version of its format, ``v``: a later goscheds reads every earlier one, and an earlier one leaves
+a later one's job for others. An account has none: versions only ever add fields to it, and keep those that they don't
+know. So workers of any two versions work on one store.
 """
 
 from __future__ import annotations
@@ -47,6 +49,12 @@ class Payload(Struct, frozen=True, omit_defaults=True):
     timeout: int = 0  # microseconds, without the margin
 
 
+class Versioned(Struct, frozen=True):
+    """What a payload of any version has."""
+
+    v: int
+
+
 class Meta(Struct, frozen=True, omit_defaults=True):
     """The running account of a job."""
 
@@ -60,7 +68,9 @@ class Meta(Struct, frozen=True, omit_defaults=True):
 NEW = Meta()
 _encode = msgspec.json.Encoder().encode
 _payload = msgspec.json.Decoder(Payload).decode
+_versioned = msgspec.json.Decoder(Versioned).decode
 _meta = msgspec.json.Decoder(Meta).decode
+_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def _plain(value: Any) -> Any:
@@ -137,14 +147,27 @@ def decode_payload(record: Record) -> Payload:
     try:
         payload = _payload(record.payload)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        _refuse_later(record, _version(record.payload))
         raise BrokenRecord(
             f"Job {record.id!r}: its payload can't be read ({error}). It was not written by goscheds."
         ) from error
-    if payload.v > VERSION:
-        raise LaterRecord(
-            f"Job {record.id!r} was pushed by a later goscheds (format {payload.v}; this one reads {VERSION})"
-        )
+    _refuse_later(record, payload.v)
     return payload
+
+
+def _version(payload: bytes) -> int:
+    """A payload's version, whatever else is in it; 0 where there is none."""
+    try:
+        return _versioned(payload).v
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return 0
+
+
+def _refuse_later(record: Record, version: int) -> None:
+    if version > VERSION:
+        raise LaterRecord(
+            f"Job {record.id!r} was pushed by a later goscheds (format {version}; this one reads {VERSION})"
+        )
 
 
 def decode_meta(meta: bytes) -> Meta:
@@ -157,9 +180,16 @@ def decode_meta(meta: bytes) -> Meta:
         return Meta(error=f"The job's account could not be read ({error}) and was begun anew.")
 
 
-def encode_meta(meta: Meta) -> bytes:
-    """The running account as bytes."""
-    return _encode(meta)
+def encode_meta(meta: Meta, before: bytes = b"") -> bytes:
+    """The running account as bytes, with what a later goscheds has in the one before."""
+    try:
+        foreign = {
+            name: value for name, value in _fields(before or b"{}").items() if name not in Meta.__struct_fields__
+        }
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        fields = {}
+    foreign = {name: value for name, value in fields.items() if name not in Meta.__struct_fields__}
+    return _encode({**msgspec.to_builtins(meta), **foreign}) if foreign else _encode(meta)
 
 
 def decode_args(payload: Payload) -> Any:

@@ -73,7 +73,7 @@ def judge(  # noqa: PLR0911 - one return for each way to end
     """The outcome of a claim whose run ended like this."""
     match end:
         case Returned(result, note):
-            changed = encode_meta(replace(meta, error=note, trace="")) if note or meta.error else b""
+            changed = _account(claim, replace(meta, error=note, trace="")) if note or meta.error else b""
             return Outcome.done(claim, changed, result, keep=keep.done > 0)
         case Stopped():
             return Outcome.cancelled(claim, keep=keep.done > 0)
@@ -106,10 +106,10 @@ def _failed(
     if retry.exhausted(meta.attempts):
         return _dead(claim, meta, keep)
     if again and again.at:
-        return Outcome.retry(claim, encode_meta(meta), execute_at=to_micros(again.at))
+        return Outcome.retry(claim, _account(claim, meta), execute_at=to_micros(again.at))
     if again and again.after is not None:
-        return Outcome.retry(claim, encode_meta(meta), delay=duration_micros(again.after, "RunAgain.after"))
-    return Outcome.retry(claim, encode_meta(meta), delay=retry.delay(meta.attempts, random))
+        return Outcome.retry(claim, _account(claim, meta), delay=duration_micros(again.after, "RunAgain.after"))
+    return Outcome.retry(claim, _account(claim, meta), delay=retry.delay(meta.attempts, random))
 
 
 def _crashed(claim: Claim, meta: Meta, retry: Retry, keep: Keep) -> Outcome:
@@ -117,18 +117,24 @@ def _crashed(claim: Claim, meta: Meta, retry: Retry, keep: Keep) -> Outcome:
     meta = replace(meta, crashes=meta.crashes + 1, error="Its worker died, or lost its lease, while it ran.", trace="")
     if retry.poisonous(meta.crashes):
         return _dead(claim, replace(meta, error=f"It ran {meta.crashes} times in a worker that died of it."), keep)
-    return Outcome.retry(claim, encode_meta(meta))
+    return Outcome.retry(claim, _account(claim, meta))
 
 
 def _missed(claim: Claim, meta: Meta, reason: str) -> Outcome:
     """Left for a worker that knows it; no attempt is counted."""
     error = f"{reason}; waiting for a worker that can run it."
     wait = bound(meta.misses, MISS_BASE, MISS_CAP)
-    return Outcome.retry(claim, encode_meta(replace(meta, misses=meta.misses + 1, error=shorten(error))), delay=wait)
+    return Outcome.retry(
+        claim, _account(claim, replace(meta, misses=meta.misses + 1, error=shorten(error))), delay=wait
+    )
 
 
 def _dead(claim: Claim, meta: Meta, keep: Keep) -> Outcome:
-    return Outcome.dead(claim, encode_meta(meta), keep=keep.dead > 0)
+    return Outcome.dead(claim, _account(claim, meta), keep=keep.dead > 0)
+
+
+def _account(claim: Claim, meta: Meta) -> bytes:
+    return encode_meta(meta, claim.record.meta)
 
 
 def _summary(error: BaseException) -> str:

@@ -120,7 +120,7 @@ class TestSchema:
     def test_a_later_schema_is_refused_and_left_alone(self, database):
         sql(database, "CREATE SCHEMA later")
         there = f"{database}?options=-csearch_path%3Dlater"
-        sql(there, "CREATE TABLE goscheds_schema AS SELECT 99 AS version")
+        sql(there, "CREATE TABLE goscheds_schema AS SELECT 99 AS version, 99 AS oldest")
         with pytest.raises(SchemaTooNew, match="99"):
             connect(there, "shop").open()
         assert sql(database, "SELECT tablename FROM pg_tables WHERE schemaname = 'later'") == [("goscheds_schema",)]
@@ -160,7 +160,7 @@ class TestSchema:
             process.stdin.write("\n")
             process.stdin.flush()
         assert [process.communicate(timeout=60)[0] for process in processes] == [f"job-{n}\n" for n in range(8)]
-        assert sql(url, "SELECT version FROM goscheds_schema") == [(1,)]
+        assert sql(url, "SELECT * FROM goscheds_schema") == [(1, 1)]
         assert sql(url, "SELECT count(*) FROM goscheds_jobs") == [(8,)]
 
 

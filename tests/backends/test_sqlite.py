@@ -199,7 +199,7 @@ class TestFile:
 class TestSchema:
     def test_a_later_schema_is_refused_and_left_alone(self, store, path):
         store.close()
-        sql(path, "UPDATE goscheds_schema SET version = 99")
+        sql(path, "INSERT INTO goscheds_schema VALUES (99, 99)")
         before = sql(path, "SELECT * FROM sqlite_master"), sql(path, "SELECT * FROM goscheds_namespaces")
         with pytest.raises(SchemaTooNew, match="99"):
             connect(f"sqlite:///{path}", "another").open()
@@ -236,7 +236,7 @@ class TestSchema:
             process.stdin.write("\n")
             process.stdin.flush()
         assert [process.communicate(timeout=60)[0] for process in processes] == [f"job-{n}\n" for n in range(8)]
-        assert sql(path, "SELECT version FROM goscheds_schema") == [(1,)]
+        assert sql(path, "SELECT * FROM goscheds_schema") == [(1, 1)]
         assert len(rows(another())) == 8
 
 

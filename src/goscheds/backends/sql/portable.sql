@@ -192,10 +192,7 @@ DELETE FROM goscheds_paused WHERE ns = :ns
 UPDATE goscheds_namespaces SET duty = '', duty_until = 0 WHERE ns = :ns
 
 -- name: schema
-SELECT max(version) FROM goscheds_schema
-
--- name: migrated
-INSERT INTO goscheds_schema (version) VALUES (:version)
+SELECT version, oldest FROM goscheds_schema ORDER BY version DESC LIMIT 1
 
 -- name: namespace
 SELECT ns FROM goscheds_namespaces WHERE name = :name

@@ -103,16 +103,15 @@ class SqlStore(ABC, Generic[R]):
 
     def _upgrade(self, run: R) -> int:
         """Bring the schema up to date, alone in the store; the number of the namespace."""
-        found = run(self.sql.schema)[0][0] if run(self.sql.installed) else 0
-        if found > VERSION:
+        found, oldest = run(self.sql.schema)[0] if run(self.sql.installed) else (0, 0)
+        if oldest > VERSION:
             raise SchemaTooNew(
-                f"The {self.dialect} store has schema version {found}, written by a later goscheds; this one knows "
-                f"version {VERSION}. Nothing was changed. Upgrade goscheds here."
+                f"The {self.dialect} store has schema version {found}, written by a later goscheds, for those who know "
+                f"version {oldest}; this one knows {VERSION}. Nothing was changed. Upgrade goscheds here."
             )
         for version in range(found + 1, VERSION + 1):
             for statement in script(self.dialect, version):
                 run(statement)
-            run(self.sql.migrated, version=version)
         known = run(self.sql.namespace, name=self._namespace) or run(self.sql.add_namespace, name=self._namespace)
         return int(known[0][0])
 

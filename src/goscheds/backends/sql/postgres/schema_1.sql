@@ -1,7 +1,9 @@
 -- The schema of version 1. Moments and durations are microseconds; a state's number stands in portable.sql. Text is
 -- compared byte by byte (COLLATE "C"): the same order on every server, and faster.
 
-CREATE TABLE goscheds_schema (version int NOT NULL);
+-- A row for each version that the tables went through, with the oldest that code must know to use them.
+CREATE TABLE goscheds_schema (version int NOT NULL, oldest int NOT NULL);
+INSERT INTO goscheds_schema (version, oldest) VALUES (1, 1);
 
 CREATE TABLE goscheds_namespaces (
     ns int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -48,6 +48,7 @@ PROMPT = 10.0
 CLASHES = (
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
+    psycopg.errors.LockNotAvailable,  # an upgrade that would have kept everybody waiting
     psycopg.errors.UniqueViolation,  # two moves made a key's holder at once; the second finds the first when repeated
 )
 """What becomes of a transaction that met another one; it is repeated."""

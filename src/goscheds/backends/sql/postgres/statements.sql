@@ -6,6 +6,10 @@
 -- Any number will do that no one else locks; this one is "goscheds" in ASCII.
 SELECT pg_advisory_xact_lock(7453015856082478195)::text
 
+-- name: hurry
+-- For the rest of the upgrade: who waits for a table that a backup reads makes everybody wait who comes after.
+SELECT set_config('lock_timeout', '2s', true)
+
 -- name: installed
 SELECT 1 WHERE to_regclass('goscheds_schema') IS NOT NULL
 

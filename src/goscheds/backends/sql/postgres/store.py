@@ -119,6 +119,7 @@ class PostgresStore(SqlStore[Run]):
 
     def _upgrade(self, run: Run) -> int:
         run(self.sql.lock_schema)
+        run(self.sql.hurry)
         return super()._upgrade(run)
 
     def _push(self, run: Run, jobs: Sequence[Record]) -> list[str]:

@@ -25,6 +25,7 @@ REFUSED = {
 """Why a server refuses a connection, and will again. libpq gives the server's words and not its code."""
 
 PASSING = {
+    r"lock timeout": "Something reads or locks the tables for long, a backup perhaps: upgrade when it is over.",
     r"too many|connection slots|no more connections": (
         "Raise max_connections, use fewer workers, or put PgBouncer in front."
     ),

@@ -1,6 +1,8 @@
 -- The schema of version 1. Moments and durations are microseconds; a state's number stands in statements/portable.sql.
 
-CREATE TABLE goscheds_schema (version INTEGER NOT NULL);
+-- A row for each version that the tables went through, with the oldest that code must know to use them.
+CREATE TABLE goscheds_schema (version INTEGER NOT NULL, oldest INTEGER NOT NULL);
+INSERT INTO goscheds_schema (version, oldest) VALUES (1, 1);
 
 CREATE TABLE goscheds_namespaces (
     ns INTEGER PRIMARY KEY,
