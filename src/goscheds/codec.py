@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -182,12 +183,9 @@ def decode_meta(meta: bytes) -> Meta:
 
 def encode_meta(meta: Meta, before: bytes = b"") -> bytes:
     """The running account as bytes, with what a later goscheds has in the one before."""
-    try:
-        foreign = {
-            name: value for name, value in _fields(before or b"{}").items() if name not in Meta.__struct_fields__
-        }
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        fields = {}
+    fields: dict[str, Raw] = {}
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        fields = _fields(before or b"{}")
     foreign = {name: value for name, value in fields.items() if name not in Meta.__struct_fields__}
     return _encode({**msgspec.to_builtins(meta), **foreign}) if foreign else _encode(meta)
 
