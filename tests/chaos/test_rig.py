@@ -12,7 +12,7 @@ from trouble import postgres_troubles, redis_troubles, sqlite_troubles
 
 from goscheds.chaos.report import report
 from goscheds.chaos.rig import Plan, run
-from goscheds.chaos.schedule import NETWORK, PROCESSES, schedule
+from goscheds.chaos.schedule import NETWORK, PROCESSES, SUPERVISORS, schedule
 from goscheds.errors import ConfigError
 
 PLAN = Plan(
@@ -62,7 +62,7 @@ def test_a_store_in_one_process_is_refused():
 
 
 def test_a_seed_gives_the_same_schedule():
-    first, again, other = (schedule(seed, (*PROCESSES, *NETWORK), 60, 1.0) for seed in (1, 1, 2))
+    first, again, other = (schedule(seed, (*PROCESSES, *SUPERVISORS, *NETWORK), 60, 1.0) for seed in (1, 1, 2))
     assert first == again
     assert first != other
-    assert {strike.fault for strike in first} == {kind.name for kind in (*PROCESSES, *NETWORK)}
+    assert {strike.fault for strike in first} == {kind.name for kind in (*PROCESSES, *SUPERVISORS, *NETWORK)}

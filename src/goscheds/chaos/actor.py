@@ -1,4 +1,6 @@
-"""The program of the rig's processes: a worker, or a producer. Its end is the end of the pipe that it reads from.
+"""The program of the rig's processes: a worker, a supervisor with its children, or a producer.
+
+Its end is the end of the pipe that it reads from. SIGUSR1 steps its clock, as a machine's may be.
 
 python -m goscheds.chaos.actor '{"role": "worker", "url": "…", "namespace": "…", "journal": "…", "lease": 1.0}'
 """
@@ -6,31 +8,43 @@ python -m goscheds.chaos.actor '{"role": "worker", "url": "…", "namespace": "�
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from goscheds.chaos.journal import Journal, Returned, Started, moment
 from goscheds.chaos.recorder import Recorder
+from goscheds.clock import from_micros, to_micros
 from goscheds.context import Context
 from goscheds.errors import RunAgain, StoreError
 from goscheds.job import Job
 from goscheds.retry import Retry
 from goscheds.store import Store
+from goscheds.supervisor.line import Line
+from goscheds.supervisor.parent import Limits, Supervisor
 from goscheds.worker import Worker
 from goscheds.wrapping import WrappedScheduler
 
 RETRY = Retry(max_attempts=0, max_crashes=0)  # no job is given up, so that a lost one is told from a dead one
-WORKER, PRODUCER = "worker", "producer"
+WORKER, PRODUCER, SUPERVISOR, CHILD = "worker", "producer", "supervisor", "child"
+CHILDREN = 2
+"""Of a supervisor. Each has a journal of its own, named for it."""
+STEPS = 3600, -3600, 0
+"""Seconds by which a clock is wrong from one step to the next."""
+GRACE = timedelta(seconds=2)
 LINE = "line"
 """The queue whose jobs are to begin in the order of their pushes."""
 QUEUES = {"sync": 4, "async": 8, LINE: 1}
@@ -67,8 +81,8 @@ class Actor:
         recorder.greet()
         return recorder
 
-    def work(self) -> None:
-        """Be a worker until SIGTERM."""
+    def work(self, line: Line | None = None) -> None:
+        """Be a worker until SIGTERM, or until its supervisor says so."""
 
         @self.scheduler.job(name="sync", queue="sync")
         def sync(ms: int, fail: int, context: Context) -> None:
@@ -81,7 +95,11 @@ class Actor:
                 await asyncio.sleep(ms / 1000)
 
         self.scheduler.now()  # connected, or it ends here
-        Worker(self.scheduler, QUEUES, lease=timedelta(seconds=self.part.lease), grace=timedelta(seconds=2)).run()
+        worker = Worker(self.scheduler, QUEUES, lease=timedelta(seconds=self.part.lease), grace=GRACE)
+        if line:
+            worker.run(partial(line.beside, worker.stop))
+        else:
+            worker.run()
 
     @contextmanager
     def _run(self, ms: int, fail: int, context: Context) -> Iterator[None]:
@@ -94,10 +112,10 @@ class Actor:
 
     def produce(self, stop: threading.Event) -> None:
         """Be a producer until told to stop: whatever is not acknowledged is pushed again."""
-        self.scheduler.now()  # connected, or it ends here
+        zero = to_micros(self.scheduler.now()) - time.monotonic_ns() // 1000  # connected, or it ends here
         random = Random(self.part.seed)  # noqa: S311 - it guards nothing
         while not stop.wait(random.expovariate(self.part.rate)):
-            jobs = some_jobs(random)
+            jobs = some_jobs(random, zero + time.monotonic_ns() // 1000)
             later = timedelta(milliseconds=random.randrange(2000)) if random.random() < LATER else None
             until = time.monotonic() + PATIENCE
             while time.monotonic() < until:
@@ -112,21 +130,22 @@ class Actor:
             self.scheduler.push_many(jobs)
 
 
-def some_jobs(random: Random) -> list[Job]:
-    """One job or a batch: sync, async or in line; now or later; some that fail at first, some with a unique key."""
-    return [_some_job(random) for _ in range(random.choice((1, 1, 1, 1, 5, 20)))]
+def some_jobs(random: Random, now: int) -> list[Job]:
+    """One job or a batch: sync, async or in line; now or later; some that fail at first, some with a unique key.
+
+    ``now`` is the store's clock, microseconds: the machine's own may be stepped.
+    """
+    return [_some_job(random, now) for _ in range(random.choice((1, 1, 1, 1, 5, 20)))]
 
 
-def _some_job(random: Random) -> Job:
+def _some_job(random: Random, now: int) -> Job:
     queue = random.choice(("sync", "sync", "async", LINE))
     in_line = queue == LINE  # these come one after the other: at once, short, and without trouble of their own
     return Job(
         "async" if queue == "async" else "sync",
         {"ms": 0 if in_line else random.choice((0, 0, 1, 5, 20, 300)), "fail": int(_happens(random, FAILING, in_line))},
         queue=queue,
-        execute_at=datetime.now(UTC) + timedelta(seconds=2 * random.random())
-        if _happens(random, LATER, in_line)
-        else None,
+        execute_at=from_micros(now + int(2_000_000 * random.random())) if _happens(random, LATER, in_line) else None,
         unique_key=f"key-{random.randrange(KEYS)}" if _happens(random, UNIQUE, in_line) else None,
         retry=RETRY,
     )
@@ -136,21 +155,49 @@ def _happens(random: Random, chance: float, in_line: bool) -> bool:
     return random.random() < chance and not in_line
 
 
+def supervise(part: Part) -> int:
+    """Be a supervisor until SIGTERM; its exit status."""
+    told = msgspec.json.encode(replace(part, role=CHILD)).decode()
+    command = [sys.executable, "-m", "goscheds.chaos.actor", told]
+    return Supervisor(command, CHILDREN, GRACE.total_seconds(), Limits()).run()
+
+
+def step_clock() -> None:
+    """Let SIGUSR1 step what Python programs take for the time. No system lets a test bend a process's real clock."""
+    seconds, nanoseconds, skews = time.time, time.time_ns, itertools.cycle(STEPS)
+    skew = 0
+
+    def step(*_: object) -> None:
+        nonlocal skew
+        skew = next(skews)
+
+    time.time = lambda: seconds() + skew
+    time.time_ns = lambda: nanoseconds() + skew * 1_000_000_000
+    signal.signal(signal.SIGUSR1, step)
+
+
 def main() -> None:
     """Play a part. The pipe's end tells a producer to stop; a worker is told by SIGTERM, and leaves with the rig."""
     part = msgspec.json.decode(sys.argv[1], type=Part)
-    actor = Actor(part)
+    step_clock()
+    line = Line.on_stdin() if part.role == CHILD else None
     stop = threading.Event()
 
     def listen() -> None:
         sys.stdin.read()
         stop.set()
-        if part.role == WORKER:
+        if part.role != PRODUCER:
             os._exit(1)
 
-    threading.Thread(target=listen, daemon=True).start()
+    if line is None:
+        threading.Thread(target=listen, daemon=True).start()
     try:
-        actor.work() if part.role == WORKER else actor.produce(stop)
+        if part.role == SUPERVISOR:
+            sys.exit(supervise(part))
+        if line:
+            part = replace(part, journal=f"{Path(part.journal).with_suffix('')}-{os.getpid()}.jsonl")
+        actor = Actor(part)
+        actor.produce(stop) if part.role == PRODUCER else actor.work(line)
     except StoreError as error:
         sys.exit(f"{type(error).__name__}: {error}")
 

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
 import msgspec
 from msgspec.structs import replace
 
-from goscheds.chaos.actor import PRODUCER, WORKER, Part
+from goscheds.chaos.actor import PRODUCER, SUPERVISOR, WORKER, Part
 from goscheds.chaos.journal import Event, Hello, Led, Reader, Started
 
 PROMPT = 45.0
@@ -23,7 +24,7 @@ half-open connection takes 20."""
 
 
 class Member:
-    """A process, and its journal."""
+    """A process, and its journal; of a supervisor, its children's journals."""
 
     def __init__(self, part: Part, log: IO[bytes]) -> None:
         self.part = part
@@ -31,7 +32,7 @@ class Member:
         self.leads = False
         self.here = False  # it has reached the store
         self.started: dict[str, int] = {}  # when a job last began there; nanoseconds of the monotonic clock
-        self._reader = Reader(self.journal)
+        self._readers: dict[Path, Reader] = {}
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "goscheds.chaos.actor", msgspec.json.encode(part).decode()],
             stdin=subprocess.PIPE,
@@ -43,7 +44,9 @@ class Member:
 
     def news(self) -> list[Event]:
         """What it wrote since the last time."""
-        events = self._reader.read()
+        for path in self.journals():
+            self._readers.setdefault(path, Reader(path))
+        events = [event for reader in self._readers.values() for event in reader.read()]
         for event in events:
             if isinstance(event, Led):
                 self.leads = event.leads
@@ -51,6 +54,14 @@ class Member:
                 self.started[event.id] = event.at
             self.here |= isinstance(event, Hello)
         return events
+
+    def journals(self) -> list[Path]:
+        """What it writes into, and its children."""
+        return sorted(self.journal.parent.glob(f"{self.journal.stem}*.jsonl"))
+
+    def children(self) -> dict[int, Path]:
+        """The journals of a supervisor's children by their processes, which may have ended."""
+        return {int(path.stem.rpartition("-")[2]): path for path in self.journals() if path != self.journal}
 
     @property
     def alive(self) -> bool:
@@ -62,10 +73,17 @@ class Member:
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """SIGKILL, and wait until it is gone. A supervisor's children notice, and end by themselves."""
         self._process.kill()
         self._process.wait()
         self._hang_up()
+
+    def bury(self) -> None:
+        """SIGKILL, also to its children."""
+        self.kill()
+        for pid in self.children():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def end(self, by: signal.Signals | None = None) -> int | None:
         """Tell it to end, by a signal or by the end of its pipe, and wait; its exit code; None if it took a SIGKILL."""
@@ -88,13 +106,14 @@ class Member:
 class Crowd:
     """Workers and producers on one namespace; a context manager, after which none of them is left."""
 
-    def __init__(self, folder: Path, part: Part, workers: int, producers: int) -> None:
+    def __init__(self, folder: Path, part: Part, workers: int, producers: int, supervisors: int = 0) -> None:
         self._folder = folder
         self._part = part
         self._log = (folder / "log").open("ab")
         self._started = 0
         self.past: list[Member] = []
         self.workers = [self._start(WORKER) for _ in range(workers)]
+        self.supervisors = [self._start(SUPERVISOR) for _ in range(supervisors)]
         self.producers = [self._start(PRODUCER) for _ in range(producers)]
 
     def _start(self, role: str) -> Member:
@@ -107,13 +126,14 @@ class Crowd:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for member in self.members():
-            member.kill()
+        for member in (*self.past, *self.members()):
+            member.bury()
         self._log.close()
 
     def members(self) -> Iterator[Member]:
         """Every process that is at work."""
         yield from self.workers
+        yield from self.supervisors
         yield from self.producers
 
     def follow(self) -> None:
@@ -124,6 +144,7 @@ class Crowd:
     def follow_workers(self) -> None:
         """Read what the workers wrote, and replace those that ended."""
         self._follow(self.workers, WORKER)
+        self._follow(self.supervisors, SUPERVISOR)
 
     def _follow(self, team: list[Member], role: str) -> None:
         for at, member in enumerate(team):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -31,6 +32,20 @@ def on_processes(crowd: Crowd) -> dict[str, Fault]:
         "kill producer": lambda which: _killed(any_producer(which)),
         "stop worker": lambda which: _stopped(any_worker(which)),
         "stop duty holder": lambda _: _stopped(crowd.leader()),
+        "step clock": lambda which: _stepped([*crowd.members()][which % len([*crowd.members()])]),
+        **(_on_supervisors(crowd) if crowd.supervisors else {}),
+    }
+
+
+def _on_supervisors(crowd: Crowd) -> dict[str, Fault]:
+    def any_one(which: int) -> Member:
+        return crowd.supervisors[which % len(crowd.supervisors)]
+
+    return {
+        "kill supervisor": lambda which: _killed(any_one(which)),
+        "stop supervisor": lambda which: _stopped(any_one(which)),
+        "kill child": lambda which: _child_killed(any_one(which)),
+        "replace children": lambda which: _renewed(any_one(which)),
     }
 
 
@@ -47,6 +62,31 @@ def _stopped(member: Member) -> Iterator[str]:
     yield member.journal.stem
     with suppress(ProcessLookupError):
         member.send(signal.SIGCONT)
+
+
+@contextmanager
+def _child_killed(member: Member) -> Iterator[str]:
+    """Its newest child: it is there, or was of late."""
+    pid, journal = max(member.children().items(), key=lambda child: child[1].stat().st_mtime)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    yield journal.stem
+
+
+@contextmanager
+def _renewed(member: Member) -> Iterator[str]:
+    member.send(signal.SIGHUP)
+    yield member.journal.stem
+
+
+@contextmanager
+def _stepped(member: Member) -> Iterator[str]:
+    """Its clock, and those of its children."""
+    pids = list(member.children()) or [member.pid]
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGUSR1)
+    yield member.journal.stem
 
 
 def on_connections(proxy: Proxy) -> dict[str, Fault]:

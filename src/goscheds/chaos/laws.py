@@ -25,7 +25,7 @@ BACKOFF = 5 * SECOND
 """How long a client may wait before it tries again what failed."""
 ABREAST = 50_000
 """Microseconds within which two claims count as at once: some stores date a claim by its transaction's beginning."""
-KILLS = ("kill worker", "kill duty holder", "kill producer")
+KILLS = ("kill worker", "kill duty holder", "kill producer", "kill supervisor", "kill child")
 ENDS = (Verb.DONE, Verb.DEAD, Verb.CANCELLED)
 
 

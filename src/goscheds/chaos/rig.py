@@ -22,7 +22,7 @@ from goscheds.chaos.history import History, Violation
 from goscheds.chaos.journal import Journal, Struck, moment
 from goscheds.chaos.laws import check
 from goscheds.chaos.proxy import Proxy
-from goscheds.chaos.schedule import NETWORK, PROCESSES, Kind, Strike, schedule
+from goscheds.chaos.schedule import NETWORK, PROCESSES, SUPERVISORS, Kind, Strike, schedule
 from goscheds.errors import ConfigError, StoreError
 from goscheds.plugins import open_store
 from goscheds.record import LIVE, Query, Row
@@ -39,7 +39,8 @@ class Plan(Struct, frozen=True):
     seed: int = 1
     seconds: float = 15.0  # of faults
     lease: float = 1.0
-    workers: int = 3
+    workers: int = 2
+    supervisors: int = 1  # each with two workers more
     producers: int = 2
     rate: float = 8.0  # pushes a second, of each producer
     every: float = 1.0  # seconds between faults, on the average
@@ -73,9 +74,10 @@ def run(url: str, plan: Plan, extras: Sequence[Extra] = (), tell: Callable[[str]
         proxy = stack.enter_context(proxied(url, plan.seed))
         through = via(url, proxy.port) if proxy else url
         part = Part(WORKER, through, namespace, "", plan.lease, str(plan.seed), plan.rate)
-        crowd = stack.enter_context(Crowd(folder, part, plan.workers, plan.producers))
+        crowd = stack.enter_context(Crowd(folder, part, plan.workers, plan.producers, plan.supervisors))
         faults = {**on_processes(crowd), **(on_connections(proxy) if proxy else {})}
-        kinds = [*PROCESSES, *(NETWORK if proxy else ()), *(extra.kind for extra in extras)]
+        kinds = [*PROCESSES, *(SUPERVISORS if plan.supervisors else ()), *(NETWORK if proxy else ())]
+        kinds += [extra.kind for extra in extras]
         faults |= {extra.kind.name: extra.fault(crowd) for extra in extras}
         strikes = schedule(plan.seed, kinds, plan.seconds, plan.lease, plan.every)
         crowd.muster()
@@ -166,8 +168,8 @@ def finish(store: Store, crowd: Crowd, plan: Plan) -> Iterator[Violation]:
         time.sleep(GLANCE)
     if left:
         yield Violation("F2", "", f"{left} job(s) are not done {plan.patience:g} s after the last fault.")
-    for worker in crowd.workers:
-        yield from _in_peace(worker, signal.SIGTERM)
+    for member in (*crowd.workers, *crowd.supervisors):
+        yield from _in_peace(member, signal.SIGTERM)
     for info in store.workers():
         if info.held:
             yield Violation("L7", "", f"A worker that ended still holds jobs: {info}")

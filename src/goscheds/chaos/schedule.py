@@ -34,6 +34,13 @@ PROCESSES = (
     Kind("stop worker", 0.3, 2.5),
     Kind("stop duty holder", 0.3, 2.5),
     Kind("kill producer"),
+    Kind("step clock"),
+)
+SUPERVISORS = (
+    Kind("kill supervisor"),
+    Kind("stop supervisor", 0.3, 2.5),
+    Kind("kill child"),
+    Kind("replace children"),
 )
 NETWORK = (
     Kind("cut connections"),

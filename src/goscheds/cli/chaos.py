@@ -29,10 +29,14 @@ COLUMNS: tuple[Column[Spread], ...] = (
 @click.option("--seconds", type=click.FloatRange(1), default=60.0, show_default=True, help="How long there is trouble.")
 @click.option("--lease", type=click.FloatRange(1), default=PLAN.lease, show_default=True, help="The workers' lease.")
 @click.option("--workers", type=click.IntRange(1), default=PLAN.workers, show_default=True, help="Worker processes.")
+@click.option("--supervisors", type=click.IntRange(0), default=PLAN.supervisors, show_default=True,
+              help="Supervisors, each with two workers more.")  # fmt: skip
 @click.option("--producers", type=click.IntRange(1), default=PLAN.producers, show_default=True,
               help="Producer processes.")  # fmt: skip
 @click.option("--kills", type=click.IntRange(1), help="Instead: kill so many workers, and time the recovery.")
-def chaos(url: str, seed: int, seconds: float, lease: float, workers: int, producers: int, kills: int | None) -> None:
+def chaos(
+    url: str, seed: int, seconds: float, lease: float, workers: int, supervisors: int, producers: int, kills: int | None
+) -> None:
     """Kill and stop workers on the store at URL, break their connections, and prove that nothing was lost.
 
     The store's server is left alone, and everything happens in a namespace of its own, which is erased afterwards.
@@ -41,7 +45,7 @@ def chaos(url: str, seed: int, seconds: float, lease: float, workers: int, produ
     if kills:
         print_table(COLUMNS, measure(url, lease, kills, _tell), "Nothing was measured.")
         return
-    plan = Plan(seed=seed, seconds=seconds, lease=lease, workers=workers, producers=producers)
+    plan = Plan(seed, seconds, lease, workers, supervisors, producers)
     result = run(url, plan, tell=_tell)
     click.echo(f"{redact(url)}\n{report(result)}")
     if result.violations:
