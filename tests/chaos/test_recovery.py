@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from goscheds.chaos.recovery import measure
+from goscheds.chaos.recovery import Spread, measure, spreads
 from goscheds.cli import main
 
 LEASE = 1.0
@@ -15,11 +15,20 @@ BOUND = LEASE + 2.0 + 2.0 + 2.0  # a change of the duties' holder, a round, and 
 
 
 @pytest.mark.slow
-def test_a_killed_workers_job_begins_again_in_time(tmp_path: Path):
-    spreads = measure(f"sqlite:///{tmp_path}/jobs.db", LEASE, kills=3)
-    assert sum(spread.kills for spread in spreads) == 3
-    for spread in spreads:
-        assert LEASE / 2 < spread.shortest <= spread.median <= spread.longest < BOUND
+@pytest.mark.parametrize(("trial", "bound"), [("worker", BOUND), ("machine", BOUND), ("duties", 2.0 + 2.0)])
+def test_what_a_dead_one_held_goes_on_in_time(tmp_path: Path, trial: str, bound: float):
+    (times,) = measure(f"sqlite:///{tmp_path}/jobs.db", trial, LEASE, kills=1).values()
+    assert 0 < times[0] < bound
+
+
+@pytest.mark.slow
+def test_a_supervised_worker_s_job_does_not_wait_for_its_lease(tmp_path: Path):
+    (times,) = measure(f"sqlite:///{tmp_path}/jobs.db", "child", lease=6.0, kills=2).values()
+    assert max(times) < 3.0
+
+
+def test_times_are_told_in_short():
+    assert spreads({"worker": [3.0, 1.0, 2.0]}, 10.0) == [Spread("worker", 10.0, 3, 1.0, 2.0, 3.0)]
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ from goscheds.worker import Worker
 from goscheds.wrapping import WrappedScheduler
 
 RETRY = Retry(max_attempts=0, max_crashes=0)  # no job is given up, so that a lost one is told from a dead one
-WORKER, PRODUCER, SUPERVISOR, CHILD = "worker", "producer", "supervisor", "child"
+WORKER, PRODUCER, SUPERVISOR, CHILD, DUTIES = "worker", "producer", "supervisor", "child", "duties"
 CHILDREN = 2
 """Of a supervisor. Each has a journal of its own, named for it."""
 STEPS = 3600, -3600, 0
@@ -95,7 +95,8 @@ class Actor:
                 await asyncio.sleep(ms / 1000)
 
         self.scheduler.now()  # connected, or it ends here
-        worker = Worker(self.scheduler, QUEUES, lease=timedelta(seconds=self.part.lease), grace=GRACE)
+        queues = {} if self.part.role == DUTIES else QUEUES
+        worker = Worker(self.scheduler, queues, lease=timedelta(seconds=self.part.lease), grace=GRACE)
         if line:
             worker.run(partial(line.beside, worker.stop))
         else:

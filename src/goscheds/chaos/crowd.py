@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from goscheds.chaos.actor import PRODUCER, SUPERVISOR, WORKER, Part
-from goscheds.chaos.journal import Event, Hello, Led, Reader, Started
+from goscheds.chaos.journal import Claimed, Event, Hello, Led, Reader, Started
 
 PROMPT = 45.0
 """Seconds in which a process must have reached the store, or have ended when it was told to: a push that began on a
@@ -32,6 +32,7 @@ class Member:
         self.leads = False
         self.here = False  # it has reached the store
         self.started: dict[str, int] = {}  # when a job last began there; nanoseconds of the monotonic clock
+        self.took: dict[str, int] = {}  # the process that last claimed a job there
         self._readers: dict[Path, Reader] = {}
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "goscheds.chaos.actor", msgspec.json.encode(part).decode()],
@@ -52,6 +53,8 @@ class Member:
                 self.leads = event.leads
             if isinstance(event, Started):
                 self.started[event.id] = event.at
+            if isinstance(event, Claimed):
+                self.took |= {claim.id: int(event.worker.split(":")[-2]) for claim in event.claims}
             self.here |= isinstance(event, Hello)
         return events
 
@@ -112,11 +115,12 @@ class Crowd:
         self._log = (folder / "log").open("ab")
         self._started = 0
         self.past: list[Member] = []
-        self.workers = [self._start(WORKER) for _ in range(workers)]
-        self.supervisors = [self._start(SUPERVISOR) for _ in range(supervisors)]
-        self.producers = [self._start(PRODUCER) for _ in range(producers)]
+        self.workers = [self.start(WORKER) for _ in range(workers)]
+        self.supervisors = [self.start(SUPERVISOR) for _ in range(supervisors)]
+        self.producers = [self.start(PRODUCER) for _ in range(producers)]
 
-    def _start(self, role: str) -> Member:
+    def start(self, role: str) -> Member:
+        """One more process; whoever starts it ends it, or leaves it to the others' end."""
         self._started += 1
         journal = self._folder / f"{role}-{self._started:03}.jsonl"
         seed = f"{self._part.seed} {self._started}"
@@ -155,7 +159,7 @@ class Crowd:
     def _replace(self, member: Member, role: str) -> Member:
         member.kill()
         self.past.append(member)
-        return self._start(role)
+        return self.start(role)
 
     def muster(self) -> None:
         """Wait until all have reached the store. Raises TimeoutError."""

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from goscheds.chaos.recovery import Spread, measure
+from goscheds.chaos.recovery import TRIALS, Spread, measure, spreads
 from goscheds.chaos.report import report
 from goscheds.chaos.rig import Plan, run
 from goscheds.cli.output import Column, print_table
@@ -17,9 +17,9 @@ COLUMNS: tuple[Column[Spread], ...] = (
     Column("killed", lambda spread: spread.victim),
     Column("lease", lambda spread: f"{spread.lease:g} s", right=True),
     Column("kills", lambda spread: str(spread.kills), right=True),
-    Column("min", lambda spread: f"{spread.shortest:.1f} s", right=True),
-    Column("median", lambda spread: f"{spread.median:.1f} s", right=True),
-    Column("max", lambda spread: f"{spread.longest:.1f} s", right=True),
+    Column("min", lambda spread: f"{spread.shortest:.2f} s", right=True),
+    Column("median", lambda spread: f"{spread.median:.2f} s", right=True),
+    Column("max", lambda spread: f"{spread.longest:.2f} s", right=True),
 )
 
 
@@ -33,9 +33,19 @@ COLUMNS: tuple[Column[Spread], ...] = (
               help="Supervisors, each with two workers more.")  # fmt: skip
 @click.option("--producers", type=click.IntRange(1), default=PLAN.producers, show_default=True,
               help="Producer processes.")  # fmt: skip
-@click.option("--kills", type=click.IntRange(1), help="Instead: kill so many workers, and time the recovery.")
+@click.option("--kills", type=click.IntRange(1), help="Instead: let so many die, and time the recovery.")
+@click.option("--victim", type=click.Choice([*TRIALS]), default="worker", show_default=True,
+              help="Who dies of --kills: a worker, its machine too, a supervised one, who has the duties.")  # fmt: skip
 def chaos(
-    url: str, seed: int, seconds: float, lease: float, workers: int, supervisors: int, producers: int, kills: int | None
+    url: str,
+    seed: int,
+    seconds: float,
+    lease: float,
+    workers: int,
+    supervisors: int,
+    producers: int,
+    kills: int | None,
+    victim: str,
 ) -> None:
     """Kill and stop workers on the store at URL, break their connections, and prove that nothing was lost.
 
@@ -43,7 +53,7 @@ def chaos(
     Exits with 1 if the law was broken; the same --seed brings about the same faults.
     """
     if kills:
-        print_table(COLUMNS, measure(url, lease, kills, _tell), "Nothing was measured.")
+        print_table(COLUMNS, spreads(measure(url, victim, lease, kills, _tell), lease), "Nothing was measured.")
         return
     plan = Plan(seed, seconds, lease, workers, supervisors, producers)
     result = run(url, plan, tell=_tell)
