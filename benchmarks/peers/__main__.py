@@ -18,11 +18,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
@@ -39,8 +39,9 @@ FIRST, LEAST, MOST = 300, 300, 30_000
 SECONDS = 1.0
 """How long a counted measurement should take, by the rate of the try before."""
 SAMPLES = {"pickup": 40, "lateness": 100, "idle": 10}
-LIMIT = 120.0
+LIMIT = 100.0
 """Seconds after which a measurement is given up altogether."""
+ENDED = "ended by itself, or was given up"
 
 
 class CannotRun(Exception):
@@ -103,27 +104,23 @@ def run(match: Match, place: Arena, jobs: int) -> dict[str, Any]:
 
 def listen(command: list[str], told: dict[str, str], place: Arena) -> dict[str, Any]:
     """Run the part, read the meters at its marks, and add what they say to its answer. Raises CannotRun."""
-    readings = []
+    readings, answer = [], None
     with tempfile.TemporaryFile("w+") as errors:
         with subprocess.Popen(  # noqa: S603 - this repository's own program
             command, cwd=HERE, env={**os.environ, **told}, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=errors,
         ) as process:  # fmt: skip
-            until = time.monotonic() + LIMIT
-            answer = None
+            watch = threading.Timer(LIMIT, process.terminate)  # it kills its worker
+            watch.start()
             for line in process.stdout or ():
                 answer = json.loads(line)
-                if answer != "mark" or time.monotonic() > until:
-                    break
-                readings.append(place.meters())
-                process.stdin.write("\n")  # type: ignore[union-attr]
-                process.stdin.flush()  # type: ignore[union-attr]
-            process.kill()
+                if answer == "mark":
+                    readings.append(place.meters())
+                    process.stdin.write("\n")  # type: ignore[union-attr]
+                    process.stdin.flush()  # type: ignore[union-attr]
+            watch.cancel()
         if not isinstance(answer, dict) or "failed" in answer:
-            errors.seek(0)
-            last = [line for line in errors.read().strip().splitlines() if line.strip()][-1:]
-            reason = answer["failed"] if isinstance(answer, dict) else "ended by itself"
-            raise CannotRun(": ".join([reason, *last]))
+            raise CannotRun(": ".join([answer["failed"] if isinstance(answer, dict) else ENDED, *_last(errors)]))
     if len(readings) == 2:  # noqa: PLR2004 - before and after
         answer["work"] = {name: readings[1][name] - readings[0][name] for name in readings[0]}
     if "took" in answer:
@@ -131,10 +128,18 @@ def listen(command: list[str], told: dict[str, str], place: Arena) -> dict[str, 
     return answer
 
 
-def turns(store: str, told: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _last(errors: IO[str]) -> list[str]:
+    """The last line that says anything."""
+    errors.seek(0)
+    return [line for line in errors.read().splitlines() if line.strip()][-1:]
+
+
+def turns(store: str, told: argparse.Namespace, known: dict[tuple[str, ...], float]) -> Iterator[dict[str, Any]]:
     """The figures, as they are taken; a match that can't be played is tried once."""
     with arena(store) as place:
         todo = list(matches(store, told))
+        for match in todo:
+            match.rate = known.get((store, match.peer.name, match.measure, match.style), 0.0)
         for turn in range(told.repeat):
             for match in list(todo):
                 said = {"store": store, "peer": match.peer.name, "measure": match.measure, "style": match.style}
@@ -160,15 +165,19 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _earlier(file: Path | None) -> list[dict[str, Any]]:
+    """What was measured before, in other pieces of the run."""
+    return [json.loads(line) for line in file.read_text().splitlines()] if file and file.exists() else []
+
+
 def main() -> None:
     """Measure, and print the tables."""
     told = options()
-    if told.table:
-        figures = [json.loads(line) for line in told.table.read_text().splitlines()]
-    else:
-        figures = []
+    figures = _earlier(told.table or told.into)
+    if not told.table:
+        known = {(one["store"], one["peer"], one["measure"], one["style"]): one.get("rate", 0.0) for one in figures}
         for store in told.store or STORES:
-            for figure in turns(store, told):
+            for figure in turns(store, told, known):
                 figures.append(figure)
                 if told.into:
                     with told.into.open("a") as into:

@@ -30,15 +30,15 @@ from typing import Any
 
 import notes
 
-PATIENCE = 30.0
+PATIENCE = 20.0
 """Seconds without progress until a measurement is given up."""
-SPREAD = 5.0
+SPREAD = 4.0
 """Seconds over which scheduled jobs are spread."""
-LEAD = 2.0
+LEAD = 1.5
 """Seconds from when all are scheduled to the first one's moment."""
-IDLE = 0.05, 0.5
+IDLE = 0.02, 0.3
 """Seconds for which a queue has been idle when a job is pushed."""
-WATCH = 5.0
+WATCH = 4.0
 """Seconds for which an idle worker is watched."""
 BATCH = 1_000
 WARM = 10
@@ -244,6 +244,7 @@ def main() -> None:
         if inspect.isawaitable(ran):
             asyncio.run(_awaited(ran))
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the worker is killed on the way out
     try:
         found = MEASURES[what](Producer(adapter), int(rest[0]))
     except Failed as failure:

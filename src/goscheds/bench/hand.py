@@ -19,8 +19,8 @@ from goscheds.scheduler import Scheduler
 from goscheds.task import Task
 from goscheds.worker import Worker
 
-GLANCE = 0.01
-"""Seconds between two words on how many jobs began."""
+GLANCE, REST = 0.01, 0.2
+"""Seconds between two words on how many jobs began: while jobs begin, and at most, so that an idle worker is one."""
 
 Say = Callable[[Any], None]
 Notes = list[tuple[int, int]]
@@ -61,10 +61,11 @@ def _end(worker: Worker, wait: Callable[[], object]) -> None:
 
 
 def _count(notes: Notes, say: Say, ended: threading.Event) -> None:
-    said = 0
-    while not ended.wait(GLANCE):
+    said, pause = 0, GLANCE
+    while not ended.wait(pause):
+        pause = min(2 * pause, REST)
         if len(notes) != said:
-            said = len(notes)
+            said, pause = len(notes), GLANCE
             say(said)
 
 

@@ -128,9 +128,14 @@ class Hands:
                 raise BenchFailed(f"{sum(self._ran):,} of {total:,} jobs ran, and nothing more for {PATIENCE:.0f} s.")
             time.sleep(0.002)
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes that they have of their own."""
+        return [hand.pid for hand in self._hands if hand.pid]
+
     def memory(self) -> int:
         """Resident bytes of the largest one; 0 where they have no processes of their own, or that can't be told."""
-        return max(resident(hand.pid) if hand.pid else 0 for hand in self._hands)
+        return max(map(resident, self.pids), default=0)
 
     def end(self) -> list[Notes]:
         """Let them stop; what each noted."""
