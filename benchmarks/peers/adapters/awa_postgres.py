@@ -1,4 +1,4 @@
-"""awa, whose core is Rust: 256 workers; bulk by its COPY into queue storage."""
+"""awa, whose core is Rust, on its queue storage: 256 workers; bulk by its COPY."""
 
 import asyncio
 import os
@@ -18,6 +18,7 @@ class Noop:
 
 async def start():
     await client.migrate()
+    await client.install_queue_storage()
 
 
 async def push(n):
