@@ -23,6 +23,7 @@ from goscheds.heart import Heart
 from goscheds.holdings import Holdings
 from goscheds.lanes import Lane, ThreadLane
 from goscheds.loop import LoopThread
+from goscheds.outage import insist
 from goscheds.record import Outcome
 from goscheds.store import Interruptible, Store
 from goscheds.streams import AsyncLane
@@ -61,6 +62,7 @@ class Crew:
         self._lease = lease
         self._lanes: list[Lane] = []
         self._hurried = False
+        self._drained = 0
 
     def _info(self) -> bytes:
         """What others see of this worker."""
@@ -143,25 +145,26 @@ class Crew:
         """Run jobs in this thread until none is ready or due; how many runs it were. Raises StoreError."""
         self._heart.start()
         self._watch.start()
-        ran = 0
         try:
-            while (round := self._drain_once()) is not None:
-                ran += round
-            return ran
+            while insist(self._drain_once, "drain", self._lease):
+                pass
+            return self._drained
         finally:
             self._end()
 
-    def _drain_once(self) -> int | None:
-        """One pass over duties and queues; None when there was nothing to do."""
-        moved = self._duties.round(0) + self._duties.recover()
-        ran = 0
+    def _drain_once(self) -> bool:
+        """One pass over duties and queues; whether there was anything to do."""
+        if self._holdings.doubt.is_set():
+            self._holdings.reconcile()
+        busy = self._duties.round(0) + self._duties.recover() > 0
         for queue in self._queues:
             while runs := self._holdings.claim(queue, 1, 0):
-                ran += 1
+                busy = True
+                self._drained += 1
                 outcome = self._execution.run(runs[0])
                 if self._holdings.finish(runs[0]):
                     self._holdings.settle([outcome])
-        return ran if ran or moved else None
+        return busy or bool(self._store.held(self.id))  # after a lost answer: what is on its way back is not drained
 
 
 Beside = Callable[[Crew], AbstractContextManager[object]]
