@@ -74,16 +74,19 @@ def matches(store: str, told: argparse.Namespace) -> Iterator[Match]:
                     yield Match(peer, measure, style)
 
 
-def play(match: Match, place: Arena) -> dict[str, Any]:
-    """One measurement. Raises CannotRun and NotInstalled."""
+def play(match: Match, place: Arena) -> Iterator[dict[str, Any]]:
+    """One measurement, after a trial if it is not known how many jobs make one. Raises CannotRun and NotInstalled."""
     if match.measure not in COUNTED:
-        return run(match, place, SAMPLES[match.measure])
+        yield run(match, place, SAMPLES[match.measure])
+        return
     if not match.rate:
-        match.rate = run(match, place, FIRST)["rate"]  # thrown away: it shows how many jobs make a measurement
+        trial = run(match, place, FIRST)
+        match.rate = trial["rate"]
+        yield {**trial, "trial": True}
     jobs = min(max(int(match.rate * SECONDS), LEAST), MOST)
     found = run(match, place, jobs)
     match.rate = found["rate"]
-    return found
+    yield found
 
 
 def run(match: Match, place: Arena, jobs: int) -> dict[str, Any]:
@@ -145,7 +148,8 @@ def turns(store: str, told: argparse.Namespace, known: dict[tuple[str, ...], flo
                 said = {"store": store, "peer": match.peer.name, "measure": match.measure, "style": match.style}
                 print(f"{store}, turn {turn + 1}: {match.measure} {match.style} {match.peer.name}", file=sys.stderr)
                 try:
-                    yield {**said, **play(match, place), "server": place.version}
+                    for found in play(match, place):
+                        yield {**said, **found, "server": place.version}
                 except (CannotRun, NotInstalled) as reason:
                     todo.remove(match)
                     print(f"    {reason}", file=sys.stderr)
@@ -182,6 +186,7 @@ def main() -> None:
                 if told.into:
                     with told.into.open("a") as into:
                         into.write(json.dumps(figure) + "\n")
+    figures = [figure for figure in figures if "trial" not in figure]
     print("\n\n".join(tables(figures)))
     if told.plot:
         from drawing import draw

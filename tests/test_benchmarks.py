@@ -1,0 +1,84 @@
+"""The programs in benchmarks/ that compare: that they run, measure what they say, and name what they could not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+RATE = {"store": "redis", "measure": "drain", "style": "sync", "jobs": 10, "server": "Redis 8"}
+LATE = {
+    **RATE,
+    "measure": "lateness",
+    "style": "",
+    "p50": 1.0,
+    "p95": 2.0,
+    "p99": 3.0,
+    "max": 4.0,
+    "early": 0,
+    "least": 0.5,
+}
+FIGURES = (
+    {**RATE, "peer": "goscheds", "rate": 1.0, "trial": True},
+    *({**RATE, "peer": "goscheds", "rate": rate} for rate in (3000.0, 1000.0, 2000.0)),
+    {**RATE, "peer": "bare loop", "rate": 9000.0},
+    {**RATE, "peer": "huey", "rate": 500.0},
+    {**LATE, "peer": "huey", "early": 2, "least": -40.0},
+    {**LATE, "peer": "goscheds"},
+    {"store": "redis", "peer": "RQ", "measure": "drain", "style": "sync", "failed": "no such package"},
+)
+
+
+def run(*arguments: object) -> str:
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)], capture_output=True, text=True, check=True, timeout=100
+    ).stdout
+
+
+def test_a_table_has_the_medians_of_all_turns_and_what_was_not_measured(tmp_path):
+    file = tmp_path / "figures.jsonl"
+    file.write_text("".join(json.dumps(figure) + "\n" for figure in FIGURES))
+    table = run(BENCHMARKS / "peers", "--table", file, "--plot", tmp_path / "peers.svg")
+    assert "| goscheds |  |  | 2,000 (1,000 to 3,000) |  |" in table
+    assert "| bare loop |  |  | 9,000 (9,000 to 9,000) | 9,000 (9,000 to 9,000) |" in table
+    assert "2 of 10, by up to 40 ms" in table
+    assert "- RQ, drain sync: no such package" in table
+    drawn = (tmp_path / "peers.svg").read_text()
+    assert "goscheds, sync handler" in drawn
+    assert "bare loop" not in drawn
+
+
+@pytest.mark.slow
+def test_goscheds_is_measured_through_the_same_door_as_its_peers(tmp_path):
+    options = ("--store", "sqlite", "--peers", "none", "--measure", "drain", "--repeat", "1")
+    run(BENCHMARKS / "peers", *options, "--into", tmp_path / "figures.jsonl")
+    found = [json.loads(line) for line in (tmp_path / "figures.jsonl").read_text().splitlines()]
+    good = [one for one in found if not one.get("trial")]
+    assert [(one["peer"], one["style"]) for one in good] == [
+        ("bare loop", "sync"),
+        ("goscheds", "sync"),
+        ("goscheds", "async"),
+    ]
+    assert all(one["rate"] > 0 for one in good)
+    assert all(one["ran"] == one["jobs"] for one in good if one["peer"] == "goscheds")
+
+
+def test_growth_tells_each_verbs_ratio_and_leaves_nothing_behind(tmp_path):
+    table = run(BENCHMARKS / "growth.py", f"sqlite:///{tmp_path}/jobs.db", "--sizes", "300,600", "--rounds", "1")
+    rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
+    assert rows[1:10] == [
+        "push",
+        "claim",
+        "settle",
+        "promote",
+        "recover",
+        "heartbeat",
+        "counts",
+        "jobs()",
+        "jobs(done)",
+    ]
+    assert list(tmp_path.iterdir()) == []
