@@ -20,12 +20,37 @@ import pytest
 
 from goscheds.backends.sql.rows import where
 from goscheds.backends.sql.sqlite import SqliteStore, connect, file
+from goscheds.backends.sql.sqlite.inotify import FileWatch
 from goscheds.backends.sql.statements import script
 from goscheds.contract.bench import LATE, SECOND, background, eventually, hire, job, jobs, rows, settle_in
 from goscheds.errors import ConfigError, SchemaTooNew, StoreError, StoreUnavailable
-from goscheds.record import Outcome, Query
+from goscheds.record import Move, Outcome, Query
 
 Open = Callable[..., SqliteStore]
+PROMPT = 0.02
+
+
+class Missing:
+    """A kernel that tells nothing, and says so."""
+
+    def __init__(self, path: str) -> None:
+        raise OSError("no inotify")
+
+
+class Deaf:
+    """A file system that tells nothing, and does not say so."""
+
+    def __init__(self, path: str) -> None:
+        self._ended = threading.Event()
+
+    def wait(self, seconds: float) -> bool:
+        return self._ended.wait(seconds)
+
+    def end(self) -> None:
+        self._ended.set()
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 @pytest.fixture
@@ -300,6 +325,28 @@ class TestPlans:
         assert len(indexes) == 8
 
 
+class TestFileWatch:
+    def test_it_hears_of_writes_and_of_its_end(self, path):
+        path.write_text("")
+        with closing(FileWatch(str(path))) as watch:
+            assert not watch.wait(0)
+            path.write_text("one")
+            assert watch.wait(LATE)
+            assert not watch.wait(0.0001)
+            waiting = background(lambda: watch.wait(LATE))
+            watch.end()
+            assert waiting.result(LATE / 2)
+
+    def test_what_is_not_there_is_named(self, path):
+        with pytest.raises(FileNotFoundError, match=r"jobs\.db"):
+            FileWatch(str(path))
+
+    def test_another_system_is_told_apart(self, path, monkeypatch):
+        monkeypatch.setattr("goscheds.backends.sql.sqlite.inotify.ctypes.CDLL", lambda *_, **__: object())
+        with pytest.raises(OSError, match="no inotify"):
+            FileWatch(str(path))
+
+
 class TestThreads:
     def test_threads_that_end_leave_no_connection(self, store):
         for _ in range(20):
@@ -321,12 +368,18 @@ class TestThreads:
 
 
 class TestWakeUps:
-    @pytest.mark.parametrize(("options", "within"), [("", 0.1), ("?wakeups=off", 0.35)])
+    @pytest.mark.parametrize(
+        ("options", "within"), [("", PROMPT), ("?synchronous=full", 5 * PROMPT), ("?wakeups=off", 0.35)]
+    )
     def test_a_push_of_another_client_is_noticed(self, another, options, within):
-        here, there = another(options), another()
-        worker = hire(here)
-        late = [_seconds_to_wake(here, there, worker) for _ in range(3)]
-        assert median(late) < within
+        here, there = another(options), another(options)
+        assert _median_to_wake(here, there) < within
+
+    @pytest.mark.parametrize("watch", [Missing, Deaf])
+    def test_where_the_kernel_tells_nothing_commits_are_looked_for(self, another, monkeypatch, watch):
+        monkeypatch.setattr("goscheds.backends.sql.sqlite.watcher.FileWatch", watch)
+        here, there = another(), another()
+        assert _median_to_wake(here, there) < 0.1
 
     def test_a_watcher_that_fails_is_replaced_by_looking(self, another, path, monkeypatch, caplog):
         def fail(*arguments, **options):
@@ -337,6 +390,33 @@ class TestWakeUps:
         monkeypatch.setattr("goscheds.backends.sql.sqlite.watcher.sqlite3.connect", fail)
         assert min(_seconds_to_wake(here, there, worker) for _ in range(3)) < 0.5
         assert "no more files" in caplog.text
+
+    def test_claims_settles_and_heartbeats_wake_nobody_and_what_makes_ready_or_due_does(self, another, monkeypatch):
+        here, there = another(), another()
+        there.push(jobs(3))
+        worker = hire(there)
+        waiting = background(lambda: here.claim("none", hire(here), 1, 20))
+        eventually(lambda: here._bell._all)
+        rung = _count(monkeypatch, here._bell, "ring_all")
+        seen = _count(monkeypatch, here._bell, "_ring_for")
+        (one, *rest) = there.claim("default", worker, 3, 0)
+        there.settle(worker, [Outcome.done(one)])
+        there.heartbeat(worker, 60, b"")
+        eventually(lambda: seen)
+        settle_in()
+        assert not rung
+        for change in (
+            lambda: there.settle(worker, [Outcome.released(claim) for claim in rest]),
+            lambda: there.move([Move.cancel(rest[0].record.id)]),
+            lambda: there.push([job(delay=LATE * SECOND)]),
+            lambda: there.pause("none", paused=True),
+            lambda: there.heartbeat(worker, 0, b""),
+        ):
+            rung.clear()
+            change()
+            eventually(lambda: rung)
+        here.close()
+        assert waiting.result(LATE) == []
 
     @pytest.mark.slow
     def test_idle_workers_cost_next_to_nothing(self, store):
@@ -370,6 +450,24 @@ def _plan(store: SqliteStore, statement: str) -> list[str]:
 
 def _watchers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "goscheds-listener"]
+
+
+def _count(monkeypatch: pytest.MonkeyPatch, thing: object, name: str) -> list[int]:
+    """Grows by one with each call of a method."""
+    calls: list[int] = []
+    method = getattr(thing, name)
+
+    def counted(*arguments: object) -> object:
+        calls.append(1)
+        return method(*arguments)
+
+    monkeypatch.setattr(thing, name, counted)
+    return calls
+
+
+def _median_to_wake(here: SqliteStore, there: SqliteStore) -> float:
+    worker = hire(here)
+    return median(_seconds_to_wake(here, there, worker) for _ in range(5))
 
 
 def _seconds_to_wake(here: SqliteStore, there: SqliteStore, worker: str) -> float:

@@ -12,6 +12,9 @@ SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue = :queue LIMI
 -- Draws :count places and gives the last one.
 UPDATE goscheds_namespaces SET seq = seq + :count WHERE ns = :ns RETURNING seq, {now}
 
+-- name: last
+SELECT seq FROM goscheds_namespaces WHERE ns = :ns
+
 -- name: claim
 -- One statement, and so a transaction by itself. By rowid, which spares a look into the index of ids for each job.
 UPDATE goscheds_jobs SET

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +48,7 @@ class SqliteStore(SqlStore[Session]):
         self._path = path
         self._writing = threading.Lock()
         pool = Pool(lambda: connect(path, synchronous), lambda connection: not connection.in_transaction)
-        super().__init__(namespace, pool, Watcher(path) if wakeups else Bell())
+        super().__init__(namespace, pool, Watcher(path, self._last_place) if wakeups else Bell())
 
     def _directly(self, work: Callable[[Session], T]) -> T:
         with mapped(self._path), self._pool.connection() as connection:
@@ -155,8 +156,14 @@ class SqliteStore(SqlStore[Session]):
         ((last, now),) = run(self.sql.reserve, count=count)
         return last, now
 
+    def _last_place(self, connection: sqlite3.Connection) -> int:
+        ((last,),) = Session(connection, self._ns)(self.sql.last)
+        return int(last)
+
     def _announce(self, run: Session, topics: set[str]) -> None:
-        """Nothing to do: the commit itself is what other processes watch for."""
+        """A place that is drawn is what the watchers of other processes ring for."""
+        if topics:
+            self._draw(run, 1)
 
 
 def _row(ns: int, job: Record, place: int, now: int) -> Values:
