@@ -108,14 +108,12 @@ class SqliteStore(SqlStore[Session]):
             self._push(run, [job for outcome in outcomes for job in outcome.jobs])
             return [outcome.id for outcome in outcomes]
         run.begin_again()
-        again = zip(outcomes, self._steps(run, worker, outcomes), strict=True)
-        return [outcome.id for outcome, step in again if self._settle_one(run, outcome, *step)]
-
-    def _settle_one(self, run: Session, outcome: Outcome, statement: str, row: Values) -> bool:
-        if run.many(statement, [row]):
-            self._push(run, outcome.jobs)
-            return True
-        return bool(run(self.sql.settled, id=outcome.id, fence=outcome.fence))
+        steps = self._steps(run, worker, outcomes)
+        found = [(outcome, run.many(one, [row])) for outcome, (one, row) in zip(outcomes, steps, strict=True)]
+        self._push(run, [job for outcome, fresh in found if fresh for job in outcome.jobs])
+        return [
+            outcome.id for outcome, fresh in found if fresh or run(self.sql.settled, id=outcome.id, fence=outcome.fence)
+        ]
 
     def _steps(self, run: Session, worker: str, outcomes: Sequence[Outcome]) -> list[tuple[str, Values]]:
         """The statement for each outcome, and its parameters."""
