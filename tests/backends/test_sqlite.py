@@ -19,7 +19,7 @@ from statistics import median, quantiles
 import pytest
 
 from goscheds.backends.sql.rows import where
-from goscheds.backends.sql.sqlite import SqliteStore, connect, file
+from goscheds.backends.sql.sqlite import SqliteStore, clock, connect, file
 from goscheds.backends.sql.sqlite.inotify import FileWatch
 from goscheds.backends.sql.statements import script
 from goscheds.contract.bench import LATE, SECOND, background, eventually, hire, job, jobs, rows, settle_in
@@ -238,8 +238,8 @@ class TestSchema:
 
     def test_a_script_is_cut_at_its_statements(self):
         statements = script("sqlite", 1)
-        assert all(statement.startswith("CREATE ") for statement in statements)
-        assert len(statements) == 12
+        assert all(statement.startswith(("CREATE ", "INSERT ")) for statement in statements)
+        assert len(statements) == 13
 
     @pytest.mark.slow
     def test_eight_processes_create_it_at_once(self, path, another):
@@ -323,6 +323,27 @@ class TestPlans:
         kept = [text for (text,) in indexes if text is None or "WHERE state >= 3" in text]
         assert len(kept) == 2
         assert len(indexes) == 8
+
+
+class TestClock:
+    def test_it_is_the_machine_s_to_the_microsecond_whatever_python_s_say(self, store, path, monkeypatch):
+        for name in ("time", "time_ns", "clock_gettime", "clock_gettime_ns"):
+            monkeypatch.setattr(time, name, lambda *_: 0)
+        told = [store.now() for _ in range(20)]
+        path.with_name("touched").touch()
+        assert abs(path.with_name("touched").stat().st_mtime_ns // 1000 - told[-1]) < SECOND
+        assert any(moment % 1000 for moment in told)
+        assert told == sorted(told)
+
+    def test_a_statement_asks_once(self, store, path):
+        store.push(jobs(500))
+        assert len({claim.claimed_at for claim in store.claim("default", hire(store), 500, 0)}) == 1
+
+    def test_another_system_has_sqlite_s_own(self, store, path, monkeypatch):
+        monkeypatch.setattr(clock.ctypes, "CDLL", lambda *_: object())
+        assert clock._clock() is None
+        ((coarse,),) = sql(path, f"SELECT {clock.COARSE}")
+        assert 0 <= store.now() - coarse < SECOND
 
 
 class TestFileWatch:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from goscheds.backends.sql.rows import Values
+from goscheds.backends.sql.sqlite.clock import teach
 from goscheds.errors import StoreError, StoreUnavailable
 
 BUSY = 30.0
@@ -71,6 +72,7 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
     try:
         _use_wal(connection)
+        teach(connection)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
     except BaseException:
         connection.close()

@@ -13,6 +13,7 @@ from typing import TypeVar
 from goscheds.backends.sql.bell import Bell
 from goscheds.backends.sql.pool import Pool
 from goscheds.backends.sql.rows import COLUMNS, TARGETS, Values, to_claims
+from goscheds.backends.sql.sqlite.clock import NOW
 from goscheds.backends.sql.sqlite.file import BUSY, Session, connect, mapped
 from goscheds.backends.sql.sqlite.watcher import Watcher
 from goscheds.backends.sql.statements import load
@@ -21,9 +22,6 @@ from goscheds.errors import StoreUnavailable
 from goscheds.record import Claim, Outcome, Record, Verb
 from goscheds.store import DUTY_LEASE
 
-# SQL's own clock, so that a Python whose clock is set or frozen has no say in it. It steps in milliseconds and rounds
-# down, so it is never early.
-NOW = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
 TOKENS = {
     **COLUMNS,
     "now": NOW,
