@@ -239,7 +239,7 @@ class TestSchema:
     def test_a_script_is_cut_at_its_statements(self):
         statements = script("sqlite", 1)
         assert all(statement.startswith(("CREATE ", "INSERT ")) for statement in statements)
-        assert len(statements) == 13
+        assert len(statements) == 12
 
     @pytest.mark.slow
     def test_eight_processes_create_it_at_once(self, path, another):
@@ -284,7 +284,7 @@ INDEXES = {
     "beat": "",
     "lead": "",
     "reserve": "",
-    "cancelling": "goscheds_cancelling",
+    "cancelling": "goscheds_held",
     "holder": "goscheds_unique",
     "purge": "goscheds_settled",
     "counts": "goscheds_settled",
@@ -322,7 +322,7 @@ class TestPlans:
         indexes = sql(path, "SELECT sql FROM sqlite_master WHERE tbl_name = 'goscheds_jobs' AND type = 'index'")
         kept = [text for (text,) in indexes if text is None or "WHERE state >= 3" in text]
         assert len(kept) == 2
-        assert len(indexes) == 8
+        assert len(indexes) == 7
 
 
 class TestClock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from goscheds.record import SETTLED, Claim, Lost, Query, Record, Row, State, Verb
@@ -22,9 +23,12 @@ COLUMNS = {
 }
 
 
+_priority, _place = itemgetter(7), itemgetter(12)  # of a row of ``claim``
+
+
 def to_claims(rows: Iterable[Values], lost: Lost = Lost.NOT) -> list[Claim]:
     """Rows of ``claim`` in the order of their line (RETURNING promises none)."""
-    ordered = sorted(rows, key=lambda row: (-row[7], row[12]))
+    ordered = sorted(sorted(rows, key=_place), key=_priority, reverse=True)
     return [Claim(Record(*row[:10]), row[10], row[11], lost) for row in ordered]
 
 

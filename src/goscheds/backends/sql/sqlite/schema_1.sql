@@ -48,8 +48,7 @@ CREATE TABLE goscheds_jobs (
 -- One index for each live state, in the order that its statement asks for; a settled job stays in the last one alone.
 CREATE INDEX goscheds_ready ON goscheds_jobs (ns, queue, priority DESC, seq) WHERE state = 1;
 CREATE INDEX goscheds_due ON goscheds_jobs (ns, execute_at, seq) WHERE state = 0;
-CREATE INDEX goscheds_held ON goscheds_jobs (ns, worker) WHERE state = 2;
+CREATE INDEX goscheds_held ON goscheds_jobs (ns, worker, cancelling) WHERE state = 2;
 CREATE INDEX goscheds_deadline ON goscheds_jobs (ns, deadline) WHERE state = 2 AND deadline > 0;
-CREATE INDEX goscheds_cancelling ON goscheds_jobs (ns, worker) WHERE state = 2 AND cancelling = 1;
 CREATE UNIQUE INDEX goscheds_unique ON goscheds_jobs (ns, unique_key) WHERE state < 3 AND unique_key <> '';
 CREATE INDEX goscheds_settled ON goscheds_jobs (ns, state, changed_at, queue) WHERE state >= 3;
