@@ -18,6 +18,7 @@ from statistics import median, quantiles
 
 import pytest
 
+from goscheds.backends.sql.bell import HEARING
 from goscheds.backends.sql.rows import where
 from goscheds.backends.sql.sqlite import SqliteStore, clock, connect, file
 from goscheds.backends.sql.sqlite.inotify import FileWatch
@@ -35,6 +36,16 @@ class Missing:
 
     def __init__(self, path: str) -> None:
         raise OSError("no inotify")
+
+
+class Late(FileWatch):
+    """Says nothing of a write until it is asked again: it came between the answer and the look at the counter."""
+
+    def wait(self, seconds: float) -> bool:
+        if seconds < HEARING:
+            return super().wait(seconds)
+        self._poll.poll(1000 * seconds)
+        return False
 
 
 class Deaf:
@@ -401,6 +412,13 @@ class TestWakeUps:
         monkeypatch.setattr("goscheds.backends.sql.sqlite.watcher.FileWatch", watch)
         here, there = another(), another()
         assert _median_to_wake(here, there) < 0.1
+
+    def test_a_commit_just_after_the_kernel_was_asked_is_no_reason_to_mistrust_it(self, another, monkeypatch):
+        monkeypatch.setattr("goscheds.backends.sql.sqlite.watcher.FileWatch", Late)
+        here, there = another(), another()
+        looking = _count(monkeypatch, here._bell, "_look")
+        assert _median_to_wake(here, there) < PROMPT
+        assert not looking
 
     def test_a_watcher_that_fails_is_replaced_by_looking(self, another, path, monkeypatch, caplog):
         def fail(*arguments, **options):

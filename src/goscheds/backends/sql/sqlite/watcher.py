@@ -50,7 +50,8 @@ class Watcher(ListeningBell):
             try:
                 with closing(FileWatch(f"{file}-wal")) as self._writes:  # it stays while a connection has it open
                     self._hear(self._writes, commits)
-                log.info("%s: commits come without word of a write; they are looked for from now on.", file)
+                if not self.closed:
+                    log.info("%s: commits come without word of a write; they are looked for from now on.", file)
             except OSError as error:
                 log.debug("%s: no word of writes (%s); commits are looked for.", file, error)
             self._look(commits)
@@ -69,7 +70,7 @@ class Watcher(ListeningBell):
             told = writes.wait(soon or HEARING)
             rest = SOONEST if time.monotonic() - began > QUIET else min(2 * rest, BUSIEST)
             if commits.new():
-                if not told and not soon:
+                if not (told or soon or writes.wait(0)):  # asked again, as the commit may have come in between
                     return
                 self._ring_for(commits)
                 soon = 0.0
