@@ -25,7 +25,7 @@ from goscheds.backends.sql.sqlite.inotify import FileWatch
 from goscheds.backends.sql.statements import script
 from goscheds.contract.bench import LATE, SECOND, background, eventually, hire, job, jobs, rows, settle_in
 from goscheds.errors import ConfigError, SchemaTooNew, StoreError, StoreUnavailable
-from goscheds.record import Move, Outcome, Query
+from goscheds.record import Move, Outcome, Query, State
 
 Open = Callable[..., SqliteStore]
 PROMPT = 0.02
@@ -308,6 +308,31 @@ INDEXES = {
     "reschedule": IDS,
     "retry": IDS,
 }
+
+
+class TestBatches:
+    """What a batch says of jobs that were not stored is what it would have said one by one."""
+
+    def test_an_id_that_is_stored_later_in_a_batch_does_not_stand_for_one_whose_key_is_taken(self, store):
+        store.push([job("holder", unique_key="k")])
+        batch = [job("holder"), job("twice", unique_key="k"), job("twice"), job("twice"), job("fresh")]
+        assert store.push(batch) == ["holder", "holder", "twice", "twice", "fresh"]
+        assert store.push(batch) == ["holder", "twice", "twice", "twice", "fresh"]
+
+    def test_a_batch_that_is_stale_in_part_pushes_the_follow_up_jobs_of_the_rest(self, store):
+        store.push(jobs(3))
+        worker = hire(store)
+        (one, two, three) = store.claim("default", worker, 3, 0)
+        store.settle(worker, [Outcome.done(one, jobs=[job("of-one")])])
+        store.purge(State.DONE, store.now() + SECOND, 9)
+        outcomes = [
+            Outcome.done(one, jobs=[job("again")]),
+            Outcome.released(two),
+            Outcome.dead(three, keep=False, jobs=[job("of-three")]),
+            Outcome.dead(three, keep=False, jobs=[job("never")]),
+        ]
+        assert store.settle(worker, outcomes) == [two.record.id, three.record.id]
+        assert {row.record.id for row in rows(store)} == {"of-one", two.record.id, "of-three"}
 
 
 class TestPlans:

@@ -36,7 +36,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
 
 -- name: holder
-SELECT id FROM goscheds_jobs WHERE ns = :ns AND id = :id
+-- Asked after the whole batch: a row of this id that is further back in line came later in it, when the key was taken.
+SELECT id FROM goscheds_jobs WHERE ns = :ns AND id = :id AND seq <= :place
 UNION ALL
 SELECT id FROM goscheds_jobs WHERE ns = :ns AND state < 3 AND unique_key <> '' AND unique_key = :unique_key
 

@@ -96,10 +96,11 @@ class SqliteStore(SqlStore[Session]):
         if not jobs:
             return []
         last, now = self._draw(run, len(jobs))
-        rows = [_row(run.ns, job, place, now) for place, job in enumerate(jobs, last - len(jobs) + 1)]
-        if run.many(self.sql.push, rows) == len(jobs):
+        placed = list(enumerate(jobs, last - len(jobs) + 1))
+        if run.many(self.sql.push, [_row(run.ns, job, place, now) for place, job in placed]) == len(jobs):
             return [job.id for job in jobs]
-        return [str(run(self.sql.holder, id=job.id, unique_key=job.unique_key)[0][0]) for job in jobs]
+        asked = self.sql.holder
+        return [str(run(asked, id=job.id, unique_key=job.unique_key, place=place)[0][0]) for place, job in placed]
 
     def _settle(self, run: Session, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
         """The whole batch at once; or, if some of it is stale or was settled before, one by one."""
