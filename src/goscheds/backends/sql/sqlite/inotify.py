@@ -23,7 +23,9 @@ class FileWatch:
             self._fd = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         except (AttributeError, TypeError) as error:
             raise OSError("this system has no inotify") from error
-        self._number = self._libc.inotify_add_watch(self._fd, os.fsencode(path), MODIFIED)
+        self._number = -1
+        if self._fd >= 0:
+            self._number = self._libc.inotify_add_watch(self._fd, os.fsencode(path), MODIFIED)
         if self._number < 0:
             code = ctypes.get_errno()
             self.close()
