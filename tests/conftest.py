@@ -11,14 +11,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 from servers import KINDS, NoServer, Route, Server, find, find_pooler, launch, launch_pooler
+from servers.several import Cluster, Several, Watched
 
 from goscheds.url import redact
 
 FORCIBLE = ("docker", "local", "wheel")
 PrivateServer = Callable[..., Server]
+S = TypeVar("S", bound=Several)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -112,6 +115,30 @@ def private_pgbouncer(postgres_url: str) -> Iterator[PrivateServer]:
             return pooler
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def redis_watched(pytestconfig: pytest.Config) -> Iterator[Watched]:
+    """A shared Redis primary with a replica, under three Sentinels. A test that fails it over settles it again."""
+    yield from _several(Watched, "redis", pytestconfig, aof="always")
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
+    """A shared Redis cluster of three primaries and three replicas. A test that fails one over settles it again."""
+    yield from _several(Cluster, "redis", pytestconfig)
+
+
+def _several(several: type[S], server: str, config: pytest.Config, **options: str) -> Iterator[S]:
+    """Servers on this machine: those in containers would tell each other addresses that are none out here."""
+    kinds = [kind for kind in ("local", "wheel") if config.getoption("--servers") in (kind, "auto", "docker")]
+    for kind in kinds:
+        with contextlib.suppress(NoServer):
+            running = several(find(server, kind), **options)
+            yield running
+            running.remove()
+            return
+    pytest.fail(f"No program of {server} on this machine, which several servers that belong together need.")
 
 
 def _shared(server: str, config: pytest.Config) -> Iterator[Server]:

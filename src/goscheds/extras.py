@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from goscheds.errors import ConfigError
 
-EXTRAS = {"redis": "redis", "rediss": "redis", "valkey": "redis", "unix": "redis", "postgresql": "postgres"}
+REDIS = ("redis", "rediss", "valkey")
+EXTRAS = {
+    **dict.fromkeys((*REDIS, "unix"), "redis"),
+    **{f"{scheme}+{kind}": "redis" for scheme in REDIS for kind in ("sentinel", "cluster")},
+    "postgresql": "postgres",
+}
 
 
 def missing_driver(scheme: str, error: ImportError) -> ConfigError:

@@ -60,6 +60,11 @@ class BuiltIn:
             "sqlite": _sqlite,
             "postgresql": _postgres,
             **dict.fromkeys(("redis", "rediss", "unix", "valkey"), _redis),
+            **{
+                f"{scheme}+{kind}": _redis_topology
+                for scheme in ("redis", "rediss", "valkey")
+                for kind in ("sentinel", "cluster")
+            },
         }
 
 
@@ -83,6 +88,12 @@ def _postgres(url: str, namespace: str) -> Store:
 
 def _redis(url: str, namespace: str) -> Store:
     from goscheds.backends.redis import connect  # noqa: PLC0415 - imported when its scheme is asked for
+
+    return connect(url, namespace)
+
+
+def _redis_topology(url: str, namespace: str) -> Store:
+    from goscheds.backends.redis.topology import connect  # noqa: PLC0415 - imported when its scheme is asked for
 
     return connect(url, namespace)
 

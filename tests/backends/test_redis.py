@@ -357,20 +357,46 @@ def test_one_hundred_thousand_jobs_land_in_one_push(store):
     assert store.counts().jobs == {("default", State.READY): 100_000}
 
 
-def test_a_server_that_may_evict_jobs_is_warned_of(start, connect, caplog):
+def test_a_server_that_may_evict_jobs_is_refused_unless_that_is_allowed(start, connect, caplog):
     private = start("--maxmemory-policy", "allkeys-lru")
-    with caplog.at_level(logging.WARNING, "goscheds"):
+    with pytest.raises(StoreError, match=r"maxmemory-policy allkeys-lru.*noeviction.*eviction=allow") as refused:
         connect(at=private.url)
+    assert not isinstance(refused.value, StoreUnavailable)
+    with caplog.at_level(logging.WARNING, "goscheds"):
+        connect(at=f"{private.url}?eviction=allow").push([job()])
     assert "maxmemory-policy allkeys-lru" in caplog.text
     assert "noeviction" in caplog.text
 
 
-def test_a_server_that_may_not_be_asked_for_its_policy_is_opened(start, connect, caplog):
+def test_a_policy_that_evicts_keys_that_expire_takes_no_job(start, connect, caplog):
+    """Hosted servers come with volatile-lru. Nothing expires but who has the duties, and those go on to another."""
+    private = start("--maxmemory-policy", "volatile-lru")
+    store = connect(at=private.url)
+    worker = hire(store)
+    store.push([job("one", timeout=HOUR, unique_key="key"), job("later", delay=HOUR), *jobs(4, "job", priority=1)])
+    store.promote(worker, 10, 0)
+    done, dead, *_ = store.claim("default", worker, 4, 0)
+    store.settle(worker, [Outcome.done(done), Outcome.dead(dead)])
+    store.move([Move.cancel("job-2"), Move.cancel("later")])
+    with Redis.from_url(private.url, decode_responses=True) as server:
+        expiring = {name for name in server.keys() if server.ttl(name) != -1}  # noqa: SIM118 - no dict
+    assert expiring == {key(store, "duty")}
+    assert caplog.text == ""
+
+
+def test_a_server_that_may_not_be_configured_is_opened(start, connect, caplog):
     private = start()
     with Redis.from_url(private.url) as server:
         server.execute_command("ACL", "SETUSER", "app", "on", ">word", "~*", "&*", "+@all", "-config")
     connect(at=private.url.replace("//", "//app:word@")).push([job()])
     assert caplog.text == ""
+
+
+def test_a_replica_and_a_sentinel_are_refused_as_such(redis_watched, connect):
+    replica = next(server for server in redis_watched.data if server is not redis_watched.primary)
+    for server, role in ((replica, "slave"), (redis_watched.sentinels[0], "Sentinel")):
+        with pytest.raises(StoreUnavailable, match=rf"is a {role}.*primary's address, or redis\+sentinel"):
+            connect(at=server.url)
 
 
 def test_a_full_server_refuses_pushes_whole_and_lets_workers_go_on(start, connect):
@@ -474,7 +500,7 @@ def test_a_later_format_is_left_alone(connect, server):
 
 
 def test_an_old_server_is_refused(store, monkeypatch):
-    monkeypatch.setattr(store._server.client, "info", lambda section: {"redis_version": "6.0.16"})
+    monkeypatch.setattr(store._server.client, "info", lambda: {"redis_version": "6.0.16"})
     with pytest.raises(StoreError, match=r"6\.0\.16.*6\.2"):
         store.open()
 

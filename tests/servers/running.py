@@ -50,8 +50,8 @@ def launch(route: Route, *settings: str, aof: str = "") -> Server:
     if route.kind == "docker":
         from servers.container import Container  # noqa: PLC0415 - testcontainers takes a second
 
-        return Container(route, _redis_options(settings, aof), settings)
-    server = Postgres(route, settings) if route.server == "postgres" else Redis(route, _redis_options(settings, aof))
+        return Container(route, redis_options(settings, aof), settings)
+    server = Postgres(route, settings) if route.server == "postgres" else Redis(route, redis_options(settings, aof))
     try:
         server.start()
     except BaseException:
@@ -121,6 +121,11 @@ class Local(ABC):
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and neither stopped nor killed."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it, and return when it takes commands. A server that crashed goes through its recovery first."""
         with (self.folder / "log").open("ab") as log:
@@ -184,12 +189,19 @@ class Redis(Local):
     def __init__(self, route: Route, options: Sequence[str]) -> None:
         super().__init__(route)
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._options = options
+        self.options = options
 
     def command(self) -> Sequence[str | Path]:
         """What to run."""
         port = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
-        return (self.route.at, *port, *self._options)
+        return (self.route.at, *port, *self.options)
+
+    def call(self, *command: str | int) -> Any:
+        """The answer to a command, as redis-py gives it."""
+        import redis  # noqa: PLC0415 - takes 180 ms
+
+        with redis.Redis.from_url(self.url, decode_responses=True, socket_timeout=5, protocol=2) as client:
+            return client.execute_command(*command)
 
 
 class Postgres(Local):
@@ -263,6 +275,7 @@ def _readable_copy(programs: Path) -> Path:
     return copied / package.name / programs.parent.name / programs.name
 
 
-def _redis_options(settings: Sequence[str], aof: str) -> Sequence[str]:
+def redis_options(settings: Sequence[str], aof: str) -> Sequence[str]:
+    """The options of a Redis server, as ``launch`` takes them."""
     log = ("--appendonly", "yes", "--appendfsync", aof) if aof else ("--appendonly", "no")
     return ("--save", "", *log, *settings)

@@ -9,8 +9,6 @@ from goscheds.extras import missing_driver
 if TYPE_CHECKING:
     from goscheds.backends.redis.store import RedisStore
 
-__all__ = ["connect"]
-
 
 def connect(url: str, namespace: str) -> RedisStore:
     """The store of a namespace, not open yet. ``wakeups=off`` polls, where blocking calls and pub/sub don't pass.

@@ -19,9 +19,8 @@ from goscheds.url import redact
 log = logging.getLogger("goscheds")
 
 BLOCK = 2.0  # seconds of one BLMOVE: what an interrupt costs at most that comes just before it
-PATIENCE = (
-    15.0  # seconds for an answer: a push of 100,000 jobs keeps the server busy for two, and others may be before it
-)
+# Seconds for an answer: a push of 100,000 jobs keeps the server busy for two, and others may be before it.
+PATIENCE = 15.0
 PROMPT = 5.0  # the same for what workers ask for, which is small; longer than BLOCK
 
 SETTINGS: dict[str, Any] = {
@@ -36,6 +35,8 @@ SETTINGS: dict[str, Any] = {
 # Answers that the same server, or the one that takes over, will not give a little later. Redis 6.2 puts a script's
 # name before them.
 PASSING = re.compile(r"(^|: -)(BUSY|LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|UNBLOCKED)\b")
+
+ELSEWHERE = (driver.ReadOnlyError, driver.ClusterDownError, driver.AskError, driver.TryAgainError)  # MOVED is an ASK
 
 
 def make_client(url: str, patience: float | None = None) -> Redis:
@@ -68,20 +69,22 @@ def driver_errors(client: Redis, shown: str) -> Iterator[None]:
         client.connection_pool.disconnect(inuse_connections=False)  # the others are as stale
         raise StoreUnavailable(f"{shown} did not answer ({error}). Is it running, and in reach?") from error
     except driver.RedisError as error:
-        if PASSING.search(str(error)) or isinstance(error, driver.ReadOnlyError | driver.ClusterDownError):
+        if PASSING.search(str(error)) or isinstance(error, ELSEWHERE):
+            client.connection_pool.disconnect(inuse_connections=False)  # it may be another server's turn now
             raise StoreUnavailable(f"{shown} can't serve this now ({error}). It may be called again.") from error
         raise StoreError(f"{shown} answered with an error: {error}") from error
 
 
-def check_server(client: Redis, shown: str) -> None:
-    """Raise StoreError for a server that is too old; warn of one that may throw jobs away."""
-    version = str(client.info("server")["redis_version"])
+def check_server(client: Redis, shown: str, eviction: str) -> None:
+    """Raise StoreError for a server that is too old, is no primary, or may evict jobs unless ``eviction=allow``."""
+    info = {"role": "Sentinel", "maxmemory_policy": "noeviction", **client.info()}
+    version, policy = str(info["redis_version"]), str(info["maxmemory_policy"])
     if [int(part) for part in version.split(".")[:2]] < [6, 2]:
         raise StoreError(f"{shown} is Redis {version}; goscheds needs 6.2 or later (BLMOVE, LPOP with a count).")
-    policy = client.info("memory").get("maxmemory_policy", "noeviction")  # hosted servers often forbid CONFIG
-    if policy != "noeviction":
-        log.warning(
-            "%s has maxmemory-policy %s: when memory is short it deletes keys, and jobs with them. Set noeviction.",
-            shown,
-            policy,
-        )
+    if info["role"] != "master":  # it may be one the next time
+        raise StoreUnavailable(f"{shown} is a {info['role']}. Give the primary's address, or redis+sentinel://….")
+    if policy.startswith("allkeys"):  # other policies evict keys that expire, which no job does
+        what = f"{shown} has maxmemory-policy {policy}: short of memory it deletes keys, and jobs with them"
+        if eviction != "allow":
+            raise StoreError(f"{what}. Set noeviction there; or put eviction=allow into the URL, and lose jobs.")
+        log.warning("%s. Set noeviction.", what)

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
-from goscheds.backends.redis.client import driver_errors, make_client
-from goscheds.url import redact
+from redis import Redis
+
+from goscheds.backends.redis.client import driver_errors
 
 TEXTS = {file.name: file.read_text() for file in (files(__package__) / "lua").iterdir()}
 PRELUDE = TEXTS.pop("prelude.lua")
@@ -17,10 +18,10 @@ PRELUDE = TEXTS.pop("prelude.lua")
 class Line:
     """A client with the scripts on one namespace; they are sent by digest, and whole when the server forgot them."""
 
-    def __init__(self, url: str, tag: str, patience: float | None = None) -> None:
-        self.client = make_client(url, patience)
+    def __init__(self, client: Redis, shown: str, tag: str) -> None:
+        self.client = client
         self.closed = False
-        self._shown = redact(url)
+        self._shown = shown
         self._tag = tag
         self._scripts = {name: self.client.register_script(PRELUDE + text) for name, text in TEXTS.items()}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from goscheds.backends.redis.client import PROMPT, check_server
+from redis import Redis
+
+from goscheds.backends.redis.client import PROMPT, check_server, make_client
 from goscheds.backends.redis.codec import batch, to_claim
 from goscheds.backends.redis.finding import find
 from goscheds.backends.redis.scripts import Line
@@ -27,16 +29,16 @@ class RedisStore:
 
     capabilities = frozenset({Capability.PROCESSES, Capability.DURABLE, Capability.POLLING})
 
-    def __init__(self, url: str, namespace: str) -> None:
-        rest, options = split_options(url, {"wakeups": "on"})
-        self._wakeups = flag(options, "wakeups")
+    def __init__(self, url: str, namespace: str, make: Callable[..., Redis] = make_client) -> None:
+        rest, self._options = split_options(url, {"wakeups": "on", "eviction": "refuse"})
+        self._wakeups = flag(self._options, "wakeups")
         self._shown = redact(url)
         self._tag = f"{{{namespace}}}"
-        self._server = Line(rest, self._tag)
+        self._server = Line(make(rest), self._shown, self._tag)
         # A half-open connection is noticed by the time alone. With the producers' 15 seconds it kept the duties, and so
         # what a killed worker held, as long.
-        self._work = Line(rest, self._tag, PROMPT)
-        self._pulse = Line(rest, self._tag)
+        self._work = Line(make(rest, PROMPT), self._shown, self._tag)
+        self._pulse = Line(make(rest), self._shown, self._tag)
         self._waiting = Waiting(self._work.client, f"{self._tag}:due")
         self.interrupt = self._waiting.interrupt
 
@@ -45,7 +47,7 @@ class RedisStore:
 
     def open(self) -> None:
         with self._server.errors():
-            check_server(self._server.client, self._shown)
+            check_server(self._server.client, self._shown, self._options["eviction"])
         schema = int(self._server.run("open", SCHEMA))
         if schema > SCHEMA:
             raise SchemaTooNew(

@@ -1,0 +1,129 @@
+"""A client whose connections lead to where the namespace is at the moment that they are made.
+
+What is on another server now says so with an error (READONLY, MOVED, a closed connection), upon which the store drops
+its connections; the next ones ask again. Whoever answers first is believed, in random order, so that one that knows
+only the past is not asked for ever.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import redis.exceptions as driver
+from redis import Redis
+from redis.connection import Connection, ConnectionPool, SSLConnection
+from redis.crc import key_slot
+
+from goscheds.backends.redis import client
+from goscheds.backends.redis.topology import Address, Places, read
+from goscheds.errors import StoreError
+
+Find = Callable[[], Address]
+ANSWER = 1.0
+"""Seconds in which a Sentinel or a node has to say where the namespace is, and a replica that it has a change."""
+
+
+class Led(Connection):
+    """Asks where to connect to, and makes sure that it is a primary: a Sentinel may be behind, or ahead."""
+
+    def __init__(self, *, find: Find, **settings: Any) -> None:
+        super().__init__(redis_connect_func=_greet, **settings)  # type: ignore[no-untyped-call]
+        self._find = find
+
+    def _connect(self) -> Any:
+        self.host, self.port = self._find()
+        return super()._connect()  # type: ignore[no-untyped-call]
+
+
+class LedByTls(Led, SSLConnection):
+    """The same, encrypted."""
+
+
+def _greet(connection: Any) -> None:
+    connection.on_connect()
+    connection.send_command("HELLO")
+    if b"replica" in connection.read_response(disable_decoding=True):
+        raise driver.ConnectionError(f"{connection.host}:{connection.port} is a replica; the failover is not over")
+
+
+class Confirming(Redis):
+    """Counts a script as done when so many replicas have what it changed."""
+
+    replicas = 0
+
+    def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
+        """The answer of a command, once the replicas have it too."""
+        answer = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
+        if command_name == "EVALSHA":
+            connection.send_command("WAIT", self.replicas, int(ANSWER * 1000))
+            if (have := int(connection.read_response())) < self.replicas:
+                raise driver.ConnectionError(f"{have} replica(s) have what was changed, and not {self.replicas}")
+        return answer
+
+
+def make_client(namespace: str, url: str, patience: float | None = None) -> Redis:
+    """A client whose connections are made when they are needed; ``patience`` in seconds. Raises ConfigError."""
+    places = read(url)
+    model = client.make_client(places.server(places.hosts[0]), patience).connection_pool  # knows every option
+    find = _by_sentinels(places) if places.service else _by_nodes(places, key_slot(f"{{{namespace}}}".encode()))
+    led = LedByTls if issubclass(model.connection_class, SSLConnection) else Led
+    made = Confirming(connection_pool=ConnectionPool(led, **{**model.connection_kwargs, "find": find}))
+    made.replicas = places.wait
+    return made if places.wait else Redis(connection_pool=made.connection_pool)
+
+
+def _by_sentinels(places: Places) -> Find:
+    def ask(sentinel: Redis, _: Address) -> Address | None:
+        found: Any = sentinel.sentinel_get_master_addr_by_name(places.service)
+        return (found[0].decode(), found[1]) if found else None
+
+    def find() -> Address:
+        if found := _first_answer(places, set(places.hosts), ask):
+            return found
+        raise StoreError(f"The Sentinels know no service {places.service!r}. Check the path of the URL.")
+
+    return find
+
+
+def _by_nodes(places: Places, slot: int) -> Find:
+    nodes = set(places.hosts)
+
+    def ask(node: Any, at: Address) -> Address | None:
+        holder = None
+        for first, last, *servers in node.execute_command("CLUSTER", "SLOTS"):
+            known = [(host.decode() if host else at[0], port) for host, port, *_ in servers]
+            nodes.update(known)
+            if first <= slot <= last:
+                holder = known[0]
+        return holder
+
+    def find() -> Address:
+        if found := _first_answer(places, nodes, ask):
+            return found
+        raise driver.ConnectionError(f"no node holds slot {slot}")
+
+    return find
+
+
+def _first_answer(
+    places: Places, hosts: set[Address], ask: Callable[[Redis, Address], Address | None]
+) -> Address | None:
+    """The first that is told; None if all say that there is none. Raises the driver's errors."""
+    failed: driver.RedisError | None = None
+    for at in random.sample(sorted(hosts), len(hosts)):
+        with client.make_client(places.asked(at)) as asked:
+            asked.connection_pool.connection_kwargs.update(socket_timeout=ANSWER, socket_connect_timeout=ANSWER)
+            try:
+                found = ask(asked, at)
+            except (driver.AuthenticationError, driver.AuthorizationError):
+                raise
+            except (driver.ConnectionError, driver.TimeoutError) as error:
+                failed = error
+            else:
+                if found:
+                    return found
+    if failed:
+        raise failed
+    return None
