@@ -134,7 +134,7 @@ def _several(several: type[S], server: str, config: pytest.Config, **options: st
     kinds = [kind for kind in ("local", "wheel") if config.getoption("--servers") in (kind, "auto", "docker")]
     for kind in kinds:
         with contextlib.suppress(NoServer):
-            running = several(find(server, kind), **options)
+            running = several.launch(find(server, kind), **options)
             yield running
             running.remove()
             return

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import redis
 
@@ -18,11 +21,32 @@ QUICK = ("info-period", 100, "ping-period", 100, "ask-period", 100, "publish-per
 eight seconds of the default, and not before a new one is known to be one, which takes a second."""
 
 
-class Several:
+class Several(ABC):
     """Servers that belong together."""
 
     url: str
     servers: list[Redis]
+
+    @classmethod
+    def launch(cls, route: Route, **options: str) -> Self:
+        """Start them, and return when they know each other."""
+        several = cls(route, **options)
+        try:
+            several.start()
+            several.meet()
+            several.settle()
+        except BaseException:
+            several.remove()
+            raise
+        return several
+
+    @abstractmethod
+    def meet(self) -> None:
+        """Tell them of each other."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Return when all is well."""
 
     def remove(self) -> None:
         """Kill them all and delete their data."""
@@ -47,10 +71,11 @@ class Watched(Several):
         self.servers = [*self.data, *self.sentinels]
         at = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
         self.url = f"redis+sentinel://{at}/{SERVICE}/0"
-        self.start()
+
+    def meet(self) -> None:
+        """Make the Sentinels quick; they find each other."""
         for sentinel in self.sentinels:
             sentinel.call("SENTINEL", "DEBUG", *QUICK)
-        self.settle()
 
     @property
     def primary(self) -> Redis:
@@ -86,12 +111,12 @@ class Watched(Several):
 class Sentinel(Redis):
     """A Sentinel, which keeps what it knows in its configuration file."""
 
-    def __init__(self, route: Route, port: int) -> None:
+    def __init__(self, route: Route, port: int, settings: str = "") -> None:
         super().__init__(route, ())
         (self.folder / "sentinel.conf").write_text(
             f"port {self.port}\nbind 127.0.0.1\ndir {self.folder}\n"
             f"sentinel monitor {SERVICE} 127.0.0.1 {port} 2\n"
-            f"sentinel down-after-milliseconds {SERVICE} 600\nsentinel failover-timeout {SERVICE} 3000\n"
+            f"sentinel down-after-milliseconds {SERVICE} 600\nsentinel failover-timeout {SERVICE} 3000\n{settings}\n"
         )
 
     def command(self) -> Sequence[str | Path]:
@@ -110,19 +135,20 @@ class Cluster(Several):
 
     def __init__(self, route: Route, aof: str = "") -> None:
         options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0")
-        buses = [free_port() for _ in range(6)]
-        self.servers = [Redis(route, redis_options((*options, "--cluster-port", str(bus)), aof)) for bus in buses]
+        self._buses = [free_port() for _ in range(6)]
+        self.servers = [Redis(route, redis_options((*options, "--cluster-port", str(bus)), aof)) for bus in self._buses]
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers[:2])
-        self.start()
+
+    def meet(self) -> None:
+        """Share out the slots and the replicas."""
         primaries, replicas = self.servers[:3], self.servers[3:]
         for number, server in enumerate(primaries):
             server.call("CLUSTER", "ADDSLOTSRANGE", 5462 * number, min(16383, 5462 * (number + 1) - 1))
-        for server, bus in zip(self.servers[1:], buses[1:], strict=True):
+        for server, bus in zip(self.servers[1:], self._buses[1:], strict=True):
             self.servers[0].call("CLUSTER", "MEET", "127.0.0.1", server.port, bus)
         eventually(lambda: all(server.call("CLUSTER", "NODES").count("\n") == 6 for server in self.servers))
         for server, primary in zip(replicas, primaries, strict=True):
             server.call("CLUSTER", "REPLICATE", primary.call("CLUSTER", "MYID"))
-        self.settle()
 
     def settle(self) -> None:
         """Return when all slots are served, and all replicas have caught up."""
@@ -137,13 +163,34 @@ class Cluster(Several):
 
     def holder(self, key: str) -> Redis:
         """The primary that has a key's slot."""
-        slot = self.servers[0].call("CLUSTER", "KEYSLOT", key)
-        slots = next(server for server in self.servers if server.runs).call("CLUSTER", "SLOTS")
+        node = next(server for server in self.servers if server.runs)
+        slot, slots = node.call("CLUSTER", "KEYSLOT", key), node.call("CLUSTER", "SLOTS")
         return next(self.at(primary[1]) for first, last, primary, *_ in slots if first <= slot <= last)
 
     def replica_of(self, primary: Redis) -> Redis:
         """The replica of a primary."""
         return self.at(primary.call("INFO", "replication")["slave0"]["port"])
+
+    def leads(self, server: Redis) -> bool:
+        """Whether a server is a primary."""
+        return bool(server.call("INFO", "replication")["role"] == "master")
+
+    @contextmanager
+    def moving(self, slot: int, source: Redis, target: Redis) -> Iterator[Callable[[], bool]]:
+        """A slot that is moved; what is given moves two of its keys more, and says whether there were two."""
+        source_id, target_id = source.call("CLUSTER", "MYID"), target.call("CLUSTER", "MYID")
+        target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
+
+        def move_some() -> bool:
+            keys = source.call("CLUSTER", "GETKEYSINSLOT", slot, 2)
+            if keys:
+                source.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            return len(keys) == 2
+
+        yield move_some
+        for server in (target, source, *(server for server in self.servers if self.leads(server))):
+            server.call("CLUSTER", "SETSLOT", slot, "NODE", target_id)
 
     def at(self, port: int) -> Redis:
         """The server at a port."""

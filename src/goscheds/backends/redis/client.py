@@ -71,7 +71,7 @@ def driver_errors(client: Redis, shown: str) -> Iterator[None]:
     except driver.RedisError as error:
         if PASSING.search(str(error)) or isinstance(error, ELSEWHERE):
             client.connection_pool.disconnect(inuse_connections=False)  # it may be another server's turn now
-            raise StoreUnavailable(f"{shown} can't serve this now ({error}). It may be called again.") from error
+            raise StoreUnavailable(f"{shown} can't serve this now ({type(error).__name__}: {error}).") from error
         raise StoreError(f"{shown} answered with an error: {error}") from error
 
 
