@@ -14,7 +14,7 @@ from goscheds.contract.case import Clients
 pytestmark = pytest.mark.slow
 
 
-class TestSentinel(Settle, Claim, Push):
+class TestSentinel(Claim):
     @pytest.fixture
     def store_url(self, redis_watched: Watched) -> str:
         return redis_watched.url
@@ -36,7 +36,7 @@ class TestFailover(Outage):
         return restart
 
 
-class TestCluster(Settle, Claim, Push):
+class TestCluster(Settle, Push):
     @pytest.fixture
     def store_url(self, redis_cluster: Cluster) -> str:
         return redis_cluster.url

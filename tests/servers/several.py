@@ -16,9 +16,10 @@ from servers.running import Redis, free_port, redis_options
 
 SERVICE = "main"
 PATIENCE = 30.0
-QUICK = ("info-period", 100, "ping-period", 100, "ask-period", 100, "publish-period", 600)
+QUICK = ("info-period", 100, "ping-period", 400, "ask-period", 100, "publish-period", 600)
 """Sentinel's own periods, milliseconds. A replaced primary is made a replica after four of the last: not after the
-eight seconds of the default, and not before a new one is known to be one, which takes a second."""
+eight seconds of the default, and not before a new one is known to be one, which takes a second. A replica may be chosen
+for five of the second after it told of itself, which it does every second while there is no primary."""
 
 
 class Several(ABC):
