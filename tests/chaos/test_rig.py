@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from servers import Server
-from trouble import postgres_troubles, redis_troubles, sqlite_troubles
+from servers.several import Watched
+from trouble import postgres_troubles, redis_troubles, sqlite_troubles, watched_troubles
 
 from goscheds.chaos.report import report
 from goscheds.chaos.rig import Plan, run
@@ -35,6 +36,14 @@ def test_redis(private_redis: Callable[..., Server], aof: str):
 def test_valkey(private_valkey: Callable[..., Server]):
     server = private_valkey(aof="always")
     _run(server.url, redis_troubles(server))
+
+
+@short
+@pytest.mark.slow
+def test_redis_behind_sentinel(redis_watched: Watched):
+    """With its only replica's word for every change, so that whichever server is the primary has what counts."""
+    _run(f"{redis_watched.url}?wait=1", watched_troubles(redis_watched))
+    redis_watched.settle()
 
 
 @short

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import redis
 from servers import Server
+from servers.several import Watched
 
 from goscheds.chaos.crowd import Crowd
 from goscheds.chaos.rig import Extra
@@ -54,6 +55,24 @@ def redis_troubles(server: Server) -> list[Extra]:
         extra("end connections", partial(told, "CLIENT", "KILL", "TYPE", "normal")),
         extra("pause store", partial(told, "CLIENT", "PAUSE", 1500)),
     ]
+
+
+def watched_troubles(watched: Watched) -> list[Extra]:
+    """Primaries that Sentinels replace, in peace or because they were killed; those come back at once, as replicas."""
+
+    @contextmanager
+    def failed_over() -> Iterator[None]:
+        watched.settle()  # with a replica that may be chosen
+        watched.fail_over()
+        yield
+
+    @contextmanager
+    def killed_primary() -> Iterator[None]:
+        watched.settle()
+        watched.kill_primary().start()
+        yield
+
+    return [extra("fail over", failed_over), extra("kill primary", killed_primary)]
 
 
 def postgres_troubles(server: Server) -> list[Extra]:

@@ -106,9 +106,10 @@ def opened(url: str, namespace: str) -> Iterator[Store]:
 
 @contextmanager
 def proxied(url: str, seed: int) -> Iterator[Proxy | None]:
-    """A proxy to the URL's server; None where there is no server, or where it is reached by TLS."""
+    """A proxy to the URL's server; None where there is none, or several, or where it is reached by TLS."""
     parts = urlsplit(url)
-    port = parts.port or PORTS.get(parts.scheme)
+    several = "+" in parts.scheme  # they name each other, past any proxy
+    port = None if several else parts.port or PORTS.get(parts.scheme)
     if not parts.hostname or not port or parts.scheme == "rediss":
         yield None
         return
