@@ -13,6 +13,7 @@ from itertools import count
 import pytest
 from kit import working
 from redis import Redis
+from redis.exceptions import ConnectionError as DriverError
 from servers.several import SERVICE, Cluster, Sentinel, Watched
 from servers.tls import Encrypted, self_signed
 
@@ -234,10 +235,24 @@ def test_what_no_replica_has_does_not_count_where_that_was_asked_for(watched, co
     try:
         with pytest.raises(StoreUnavailable, match=r"0 replica\(s\) have"):
             store.push([job("one")])
+        with pytest.raises(DriverError, match=r"0 replica\(s\) have"):
+            in_one_trip(store, "return 1", "return 2")
     finally:
         os.kill(replica.pid, signal.SIGCONT)
+    assert in_one_trip(store, "return 1", "return 2") == [1, 2]
     assert insist(lambda: store.push([job("one")])) == ["one"]
     assert sorted(ids(gather(store, hire(store)))) == ["one"]
+
+
+def in_one_trip(store: Store, *scripts: str) -> list[int]:
+    pool = store._server.client.connection_pool
+    connection = pool.get_connection()
+    try:
+        connection.send_packed_command(connection.pack_commands([("EVAL", script, 0) for script in scripts]))
+        return [connection.read_response() for _ in scripts]
+    finally:
+        connection.disconnect()
+        pool.release(connection)
 
 
 # Cluster

@@ -26,15 +26,46 @@ ANSWER = 1.0
 
 
 class Led(Connection):
-    """Asks where to connect to, and makes sure that it is a primary: a Sentinel may be behind, or ahead."""
+    """Asks where to connect to, makes sure that it is a primary, and counts a script as done when replicas have it.
 
-    def __init__(self, *, find: Find, **settings: Any) -> None:
+    A Sentinel may be behind, or ahead. All that is sent in batches is scripts.
+    """
+
+    def __init__(self, *, find: Find, replicas: int, **settings: Any) -> None:
         super().__init__(redis_connect_func=_greet, **settings)  # type: ignore[no-untyped-call]
         self._find = find
+        self._replicas = replicas
+        self._packed = self._scripts = 0  # in the batch that is about to be sent; those without an answer yet
 
     def _connect(self) -> Any:
         self.host, self.port = self._find()
         return super()._connect()  # type: ignore[no-untyped-call]
+
+    def pack_commands(self, commands: Any) -> Any:
+        """A batch, ready to be sent."""
+        self._packed = len(commands)
+        return super().pack_commands(commands)  # type: ignore[no-untyped-call]
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send a batch, behind a PING if it is time for one."""
+        packed, self._packed = self._packed, 0
+        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
+        self._scripts = packed
+
+    def send_command(self, *args: Any, **options: Any) -> None:
+        """Send one command."""
+        super().send_command(*args, **options)  # type: ignore[no-untyped-call]
+        self._scripts = int(str(args[0]).startswith("EVAL"))
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        """The next answer; of the last script once the replicas have what was changed."""
+        answer = super().read_response(*args, **options)
+        self._scripts -= 1
+        if self._scripts == 0 and self._replicas:
+            super().send_command("WAIT", self._replicas, int(ANSWER * 1000))  # type: ignore[no-untyped-call]
+            if (have := int(super().read_response())) < self._replicas:
+                raise driver.ConnectionError(f"{have} replica(s) have what was changed, and not {self._replicas}")
+        return answer
 
 
 class LedByTls(Led, SSLConnection):
@@ -48,30 +79,14 @@ def _greet(connection: Any) -> None:
         raise driver.ConnectionError(f"{connection.host}:{connection.port} is a replica; the failover is not over")
 
 
-class Confirming(Redis):
-    """Counts a script as done when so many replicas have what it changed."""
-
-    replicas = 0
-
-    def parse_response(self, connection: Any, command_name: Any, **options: Any) -> Any:
-        """The answer of a command, once the replicas have it too."""
-        answer = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]
-        if command_name == "EVALSHA":
-            connection.send_command("WAIT", self.replicas, int(ANSWER * 1000))
-            if (have := int(connection.read_response())) < self.replicas:
-                raise driver.ConnectionError(f"{have} replica(s) have what was changed, and not {self.replicas}")
-        return answer
-
-
 def make_client(namespace: str, url: str, patience: float | None = None) -> Redis:
     """A client whose connections are made when they are needed; ``patience`` in seconds. Raises ConfigError."""
     places = read(url)
     model = client.make_client(places.server(places.hosts[0]), patience).connection_pool  # knows every option
     find = _by_sentinels(places) if places.service else _by_nodes(places, key_slot(f"{{{namespace}}}".encode()))
     led = LedByTls if issubclass(model.connection_class, SSLConnection) else Led
-    made = Confirming(connection_pool=ConnectionPool(led, **{**model.connection_kwargs, "find": find}))
-    made.replicas = places.wait
-    return made if places.wait else Redis(connection_pool=made.connection_pool)
+    found = {"find": find, "replicas": places.wait}
+    return Redis(connection_pool=ConnectionPool(led, **{**model.connection_kwargs, **found}))
 
 
 def _by_sentinels(places: Places) -> Find:
