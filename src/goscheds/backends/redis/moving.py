@@ -31,10 +31,11 @@ class Led(Connection):
     A Sentinel may be behind, or ahead. All that is sent in batches is scripts.
     """
 
-    def __init__(self, *, find: Find, replicas: int, **settings: Any) -> None:
+    def __init__(self, *, find: Find, replicas: int, mark: str, **settings: Any) -> None:
         super().__init__(redis_connect_func=_greet, **settings)  # type: ignore[no-untyped-call]
         self._find = find
         self._replicas = replicas
+        self._mark = mark  # a key that is written before replicas are asked
         self._packed = self._scripts = 0  # in the batch that is about to be sent; those without an answer yet
 
     def _connect(self) -> Any:
@@ -62,10 +63,16 @@ class Led(Connection):
         answer = super().read_response(*args, **options)
         self._scripts -= 1
         if self._scripts == 0 and self._replicas:
-            super().send_command("WAIT", self._replicas, int(ANSWER * 1000))  # type: ignore[no-untyped-call]
-            if (have := int(super().read_response())) < self._replicas:
-                raise driver.ConnectionError(f"{have} replica(s) have what was changed, and not {self._replicas}")
+            self._confirm()
         return answer
+
+    def _confirm(self) -> None:
+        # WAIT counts from the last write of this connection, and a call that is repeated may have none.
+        super().send_command("SET", self._mark, "")
+        super().send_command("WAIT", self._replicas, int(ANSWER * 1000))
+        super().read_response()  # type: ignore[no-untyped-call]
+        if (have := int(super().read_response())) < self._replicas:  # type: ignore[no-untyped-call]
+            raise driver.ConnectionError(f"{have} replica(s) have what was changed, and not {self._replicas}")
 
 
 class LedByTls(Led, SSLConnection):
@@ -85,7 +92,7 @@ def make_client(namespace: str, url: str, patience: float | None = None) -> Redi
     model = client.make_client(places.server(places.hosts[0]), patience).connection_pool  # knows every option
     find = _by_sentinels(places) if places.service else _by_nodes(places, key_slot(f"{{{namespace}}}".encode()))
     led = LedByTls if issubclass(model.connection_class, SSLConnection) else Led
-    found = {"find": find, "replicas": places.wait}
+    found = {"find": find, "replicas": places.wait, "mark": f"{{{namespace}}}:mark"}
     return Redis(connection_pool=ConnectionPool(led, **{**model.connection_kwargs, **found}))
 
 
