@@ -68,10 +68,10 @@ class Led(Connection):
 
     def _confirm(self) -> None:
         # WAIT counts from the last write of this connection, and a call that is repeated may have none.
-        super().send_command("SET", self._mark, "")
-        super().send_command("WAIT", self._replicas, int(ANSWER * 1000))
-        super().read_response()  # type: ignore[no-untyped-call]
-        if (have := int(super().read_response())) < self._replicas:  # type: ignore[no-untyped-call]
+        self.send_command("SET", self._mark, "")
+        self.send_command("WAIT", self._replicas, int(ANSWER * 1000))
+        self.read_response()
+        if (have := int(self.read_response())) < self._replicas:
             raise driver.ConnectionError(f"{have} replica(s) have what was changed, and not {self._replicas}")
 
 
