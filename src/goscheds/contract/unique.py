@@ -43,6 +43,11 @@ class Unique(Case):
         assert store.push(batch) == ["a", "b", "a", "d"]
         assert ids(gather(store, hire(store))) == ["a", "b", "d"]
 
+    def test_u1_a_job_that_was_not_stored_may_come_again_with_another_key(self, store: Store) -> None:
+        store.push([job("holder", unique_key="1")])
+        batch = [job("a", unique_key="1"), job("a", unique_key="2"), job("b", unique_key="2")]
+        assert store.push(batch) == ["holder", "a", "a"]
+
     def test_u1_a_key_is_held_in_every_live_state(self, store: Store) -> None:
         store.push([job("holder", unique_key="key", delay=HOUR)])
         rival = job("rival", unique_key="key")

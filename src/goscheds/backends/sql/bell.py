@@ -23,7 +23,7 @@ class Bell:
         self.closed = True
         self.patience = DEAF
         self.changed = threading.Condition()
-        self.waiting = 0
+        self.waiting: list[str] = []  # a topic for each thread
         self._rings: Counter[str] = Counter()
         self._all = 0
         self._interrupted: set[str] = set()
@@ -66,15 +66,15 @@ class Bell:
         with self.changed:
             if left <= 0 or self._over(worker):
                 return False
-            self.waiting += 1
-            if self.waiting == 1:
+            self.waiting.append(topic)
+            if len(self.waiting) == 1:
                 self.changed.notify_all()  # nobody is there to hear it but a thread that listens on our behalf
             try:
                 self.changed.wait_for(
                     lambda: self.heard(topic) != heard or self._over(worker), min(left, pause, self.patience)
                 )
             finally:
-                self.waiting -= 1
+                self.waiting.remove(topic)
             return not self._over(worker)
 
     def _over(self, worker: str) -> bool:
@@ -100,6 +100,7 @@ class ListeningBell(Bell):
     def wait(self, worker: str, topic: str, heard: int, until: float, pause: float = HEARING) -> bool:
         with self.changed:
             if not self.closed and not (self._thread and self._thread.is_alive()):  # a fork leaves it in the parent
+                self.patience = DEAF  # until the new one hears
                 self._thread = threading.Thread(target=self._run, name="goscheds-listener", daemon=True)
                 self._thread.start()
         return super().wait(worker, topic, heard, until, pause)

@@ -63,6 +63,25 @@ UPDATE goscheds_jobs SET fence = fence + 1, worker = :worker, changed_at = momen
 FROM clock WHERE ns = :ns AND id {chosen}
 RETURNING {claim}
 
+-- name: astray
+-- Whether there is anything to recover, for a worker that may: most rounds end with this one look.
+WITH RECURSIVE clock AS MATERIALIZED (SELECT {now} AS moment),
+holder (worker) AS (
+    SELECT (SELECT worker FROM goscheds_jobs WHERE ns = :ns AND state = 2 ORDER BY worker LIMIT 1)
+    UNION ALL
+    SELECT (SELECT j.worker FROM goscheds_jobs AS j
+            WHERE j.ns = :ns AND j.state = 2 AND j.worker > holder.worker ORDER BY j.worker LIMIT 1)
+    FROM holder WHERE worker IS NOT NULL
+)
+SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = :worker AND expires_at > (SELECT moment FROM clock) AND (
+    EXISTS (SELECT 1 FROM goscheds_workers WHERE ns = :ns AND expires_at <= (SELECT moment FROM clock))
+    OR EXISTS (SELECT 1 FROM goscheds_jobs
+               WHERE ns = :ns AND state = 2 AND deadline > 0 AND deadline <= (SELECT moment FROM clock))
+    OR EXISTS (SELECT 1 FROM holder WHERE worker IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = holder.worker
+    ))
+)
+
 -- name: lapsed
 -- Who holds jobs without a good lease. One look into the index for each holder, however many jobs it holds; and not
 -- from goscheds_workers, so that a job is found even if its worker's row is gone.

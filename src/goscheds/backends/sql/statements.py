@@ -12,14 +12,18 @@ _FOLDER = Path(__file__).parent
 
 
 def load(dialect: str, tokens: Mapping[str, str], parameter: str = r":\1") -> SimpleNamespace:
-    """A dialect's statements, each an attribute; ``parameter`` is how its driver writes ``:name``."""
-    statements: dict[str, str] = {}
+    """A dialect's statements, each an attribute; ``parameter`` is how its driver writes ``:name``.
+
+    What its file names in braces are tokens, and stand for their text in the other statements.
+    """
+    sections: dict[str, str] = {}
     for file in ("portable.sql", f"{dialect}/statements.sql"):
         text = _COMMENT.sub("", (_FOLDER / file).read_text(encoding="utf-8"))
         for section in text.split("-- name: ")[1:]:
             name, _, statement = section.partition("\n")
-            statements[name.strip()] = render(statement.strip(), tokens, parameter)
-    return SimpleNamespace(**statements)
+            sections[name.strip()] = statement.strip()
+    tokens = {**tokens, **{name[1:-1]: text for name, text in sections.items() if name.startswith("{")}}
+    return SimpleNamespace(**{name: render(statement, tokens, parameter) for name, statement in sections.items()})
 
 
 def render(statement: str, tokens: Mapping[str, str], parameter: str = r":\1") -> str:

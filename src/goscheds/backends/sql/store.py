@@ -29,7 +29,7 @@ from goscheds.record import (
     Verb,
     WorkerInfo,
 )
-from goscheds.store import DUTY_LEASE, Capability
+from goscheds.store import Capability
 
 VERSION = 1  # of the schema that this code reads and writes
 SECOND = 1_000_000  # microseconds
@@ -81,8 +81,7 @@ class SqlStore(ABC, Generic[R]):
     def _settle(self, run: R, worker: str, outcomes: Sequence[Outcome]) -> list[str]: ...
 
     @abstractmethod
-    def _promote_due(self, run: R, worker: str, limit: int) -> dict[str, int] | None:
-        """Take or keep the duties and make due jobs ready; how many in each queue, None if another has the duties."""
+    def promote(self, worker: str, limit: int, timeout: float) -> int | None: ...
 
     @abstractmethod
     def _line_up(self, run: R, ids: Sequence[str]) -> range:
@@ -174,6 +173,9 @@ class SqlStore(ABC, Generic[R]):
         return beat
 
     def recover(self, worker: str, limit: int) -> list[Claim]:
+        if not self._query(self.sql.astray, worker=worker):
+            return []
+
         def work(run: R) -> list[Claim]:
             if not run(self.sql.alive, worker=worker):
                 return []
@@ -191,36 +193,11 @@ class SqlStore(ABC, Generic[R]):
     def held(self, worker: str) -> list[Claim]:
         return to_claims(self._query(self.sql.held, worker=worker))
 
-    def promote(self, worker: str, limit: int, timeout: float) -> int | None:
-        until = time.monotonic() + timeout
-        promoted = self._promote(worker, limit)
-        while not promoted and self._await_duty(worker, until):
-            promoted = self._promote(worker, limit)
-        return promoted
-
-    def _promote(self, worker: str, limit: int) -> int | None:
-        promoted = self._singly(lambda run: self._promote_due(run, worker, limit))
-        self._bell.ring(*(promoted or ()))
-        return None if promoted is None else sum(promoted.values())
-
-    def _await_duty(self, worker: str, until: float) -> bool:
-        """Wait until a job is due or the duties are free or to be kept; False when the time is up before."""
-        while True:
-            heard = self._bell.heard(DUTIES)
-            ((holder, expires_at, due, now),) = self._query(self.sql.outlook)
-            wake = min(expires_at - int(DUTY_LEASE * SECOND / 2), due) if holder == worker else expires_at
-            if wake <= now:
-                return True
-            if not self._bell.wait(worker, DUTIES, heard, until, (wake - now) / SECOND):
-                return False
-            if self._bell.heard(DUTIES) == heard:
-                return True
-
     def find(self, query: Query) -> Page:
         limit = len(query.ids) or query.limit
         condition, parameters = where(query)
         statement = self.sql.find.replace("{where}", render(condition, {}, self.parameter))
-        found = self._query(statement, **parameters, limit=limit + 1)
+        found = (self._query if query.ids else self._look)(statement, **parameters, limit=limit + 1)
         rows = tuple(to_row(values) for values in found[:limit])
         return Page(rows, rows[-1].record.id if len(found) > limit else "")
 
@@ -270,3 +247,7 @@ class SqlStore(ABC, Generic[R]):
 
     def _query(self, statement: str, **parameters: object) -> list[Values]:
         return self._directly(lambda run: run(statement, **parameters))
+
+    def _look(self, statement: str, **parameters: object) -> list[Values]:
+        """A query whose best plan depends on what is asked for and on what there is."""
+        return self._query(statement, **parameters)

@@ -1,19 +1,30 @@
-"""Word of other processes: LISTEN, on a connection of its own."""
+"""Word of other processes: LISTEN, on a connection of its own.
+
+One process is on call for each topic that threads wait for, and it alone hears of a new job: a push wakes one process,
+not all of them, and none when all are busy. Who is on call holds an advisory lock, which ends with its connection.
+"""
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from os import dup
+from selectors import EVENT_READ, DefaultSelector
 from socket import SHUT_RDWR, socket
+from types import SimpleNamespace
 
 import psycopg
 
-from goscheds.backends.sql.bell import DEAF, HEARING, ListeningBell, log
-from goscheds.backends.sql.postgres.server import Connection
+from goscheds.backends.sql.bell import DEAF, DUTIES, HEARING, ListeningBell, log
+from goscheds.backends.sql.postgres.server import Connection, within
 
 PROOF = "\n"  # a topic that no queue has
+STANDBY = "\t"  # another: that of `promote` while somebody else has the duties, which nobody is on call for
+FREE = "\r"  # before a topic that its process passes on
 HEARSAY = 2.0  # seconds in which the proof comes
+GRACE = 0.01  # seconds after a ring in which some thread waits for its topic again, or else it is passed on
 DEAFENED = (
     "A pooler in transaction mode passes no notifications on; jobs are looked for every %s seconds. "
     "Give workers the server's own URL, or say pgbouncer=on."
@@ -23,28 +34,86 @@ DEAFENED = (
 class Listener(ListeningBell):
     """A bell that rings for the notifications of a channel."""
 
-    def __init__(self, connect: Callable[[], Connection], channel: str) -> None:
+    def __init__(self, connect: Callable[[], Connection], namespace: str, channel: str, sql: SimpleNamespace) -> None:
         super().__init__(psycopg.Error)
         self._connect = connect
+        self._namespace = namespace
         self._channel = channel
+        self._sql = sql
+        self._calling = threading.Lock()
+        self._calls: dict[str, int] = {}  # the topics that this process is on call for, and their keys
+        self._rung: dict[str, float] = {}
+        self._again: dict[str, float] = {}  # when to try to be on call
         self._connection: Connection | None = None
 
     def listen(self) -> None:
         with closing(self._connect()) as self._connection:
+            with self._calling:
+                self._calls, self._rung, self._again = {}, {}, {}  # they were of the connection before
             if self.closed:
                 return
             self._connection.execute(f'LISTEN "{self._channel}"')
             if self._hears(self._connection):
                 self.patience = HEARING
                 self.ring_all()
-                for notification in self._connection.notifies():
-                    self.ring(notification.payload)
+                self._attend(self._connection)
                 return
         if not self._connection.pooled:
             raise psycopg.OperationalError("notifications don't arrive; is this PgBouncer?")
         log.warning(DEAFENED, DEAF)
         with self.changed:
             self.changed.wait_for(lambda: self.closed)  # it would be the same each time
+
+    def wait(self, worker: str, topic: str, heard: int, until: float, pause: float = HEARING) -> bool:
+        now = time.monotonic()
+        if topic != STANDBY and now < until and self._call(topic, now):
+            return True  # what came before is looked for once more
+        left = self._again.get(topic, 0.0) - now
+        return super().wait(worker, topic, heard, until, min(pause, left) if left > 0 else pause)
+
+    def _call(self, topic: str, now: float) -> bool:
+        """Be on call for a topic from now on; False if this process was, or another is."""
+        with self._calling, within(HEARING), suppress(psycopg.Error):
+            hears = self.patience == HEARING and self._thread and self._thread.is_alive()  # not so after a fork
+            if not hears or not self._connection or topic in self._calls or now < self._again.get(topic, 0.0):
+                return False
+            asked = {"topic": topic, "namespace": self._namespace}
+            ((key, mine, pause),) = self._connection.execute(self._sql.call, asked).fetchall()
+            self._again[topic] = now + pause
+            if mine:
+                self._connection.execute(f'LISTEN "goscheds.{key}"')
+                self._calls[topic] = key
+            return bool(mine)
+        return False
+
+    def _attend(self, connection: Connection) -> None:
+        """Ring for what is heard, and pass on what nobody here waits for any more."""
+        with DefaultSelector() as selector:
+            selector.register(connection, EVENT_READ)
+            while not self.closed:
+                selector.select(GRACE if self._rung else HEARING)  # no longer, as others may close the connection
+                for notification in list(connection.notifies(timeout=0)):
+                    self._hear(notification)
+                for topic in [topic for topic, at in self._rung.items() if at < time.monotonic() - GRACE]:
+                    del self._rung[topic]
+                    if topic not in self.waiting:
+                        self._pass_on(connection, topic)
+
+    def _hear(self, notification: psycopg.Notify) -> None:
+        topic = notification.payload.removeprefix(FREE)
+        if notification.channel != self._channel:
+            self._rung.setdefault(topic, time.monotonic())
+        elif topic != notification.payload:
+            self._again.pop(topic, None)
+            if topic not in self.waiting or not self._call(topic, time.monotonic()):
+                return
+        self.ring(*(topic, STANDBY) if topic == DUTIES else (topic,))
+
+    def _pass_on(self, connection: Connection, topic: str) -> None:
+        with self._calling:
+            key = self._calls.pop(topic)
+            connection.execute(f'UNLISTEN "goscheds.{key}"')
+            connection.execute(self._sql.pass_on, {"key": key, "channel": self._channel, "free": FREE + topic})
 
     def hush(self) -> None:
         if self._connection and not self._connection.closed:

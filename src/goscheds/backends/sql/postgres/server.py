@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 
+from goscheds.backends.sql.statements import load
 from goscheds.errors import StoreError
 from goscheds.url import redact
 
@@ -28,16 +28,13 @@ DEFAULTS: dict[str, Any] = {
 }
 """For libpq, where the URL says nothing else. Seconds, the last one milliseconds."""
 
-# A plan that is kept with a prepared statement may be one from when the table was small, and then reads all of it. That
-# was 50 ms instead of 0.3 for a claim in front of 80,000 jobs; to plan each time costs 0.2.
+# Plans are kept with their statements, since to plan costs more than to run: 300 µs for a push, of which 80 are left. A
+# kept plan must not be one from when the table was small, which would read all of it later (50 ms instead of 0.3 for a
+# claim in front of 80,000 jobs). So a statement is left one way alone, the one it was written for: indexes, in loops.
 #
 # The session that answers is our own if its number is the one that was told at the login. PgBouncer and its like tell
 # one of their own making, and a session of theirs is everybody's: nothing may be set in it, and nothing is.
-SESSION = """
-    SELECT set_config('plan_cache_mode', 'force_custom_plan', false), set_config('jit', 'off', false),
-        set_config('default_transaction_isolation', 'read committed', false)
-    WHERE %s OR pg_backend_pid() = %s
-"""
+SESSION = load("postgres", {}, r"%(\1)s").session
 
 patience = ContextVar("patience", default=20.0)
 """Seconds that a statement may take; libpq itself waits for ever on a connection that the other end has forgotten."""
@@ -58,19 +55,13 @@ class Connection(psycopg.Connection[Any]):
     """A connection that gives up."""
 
     pooled = False  # it leads to a pooler, and each transaction to a session that others have used and will use
-    _listens = False
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **options: Any) -> Any:
         """Wait for the server, as long as ``patience`` says."""
         return super().wait(self._patient(gen), *args, **options)
 
-    def notifies(self, **options: Any) -> Generator[psycopg.Notify, None, None]:
-        """Notifications, which may take their time."""
-        self._listens = True
-        return super().notifies(**options)
-
     def _patient(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        until = time.monotonic() + (math.inf if self._listens else patience.get())
+        until = time.monotonic() + patience.get()
         try:
             ready = yield next(gen)
             while time.monotonic() < until:
@@ -100,7 +91,10 @@ def connect(url: str, *, pgbouncer: bool | None) -> Connection:
     if connection.info.server_version < OLDEST:
         connection.close()
         raise StoreError(f"{redact(url)} is Postgres {connection.info.server_version // 10000}; goscheds needs 13.")
-    own = not pgbouncer and connection.execute(SESSION, (pgbouncer is False, connection.info.backend_pid)).fetchone()
+    own = (
+        not pgbouncer
+        and connection.execute(SESSION, {"ours": pgbouncer is False, "pid": connection.info.backend_pid}).fetchone()
+    )
     connection.pooled = not own
     connection.prepare_threshold = 2 if own else None  # prepared in a session that the next statement may not get
     return connection

@@ -1,6 +1,42 @@
--- What Postgres says in its own way: whole batches at once, as arrays. :channel is where wake-ups are sent, '' for none;
--- a wake-up's payload is the queue that has a ready job, or '' when the earliest scheduled job is another one now. {earliest}
--- is when that one was due before.
+-- What Postgres says in its own way: whole batches at once, as arrays. A topic is the queue that has a ready job, or ''
+-- when the earliest scheduled job is another one now; {earliest} is when that one was due before. {ring} tells the process
+-- that is on call for a topic, if there is one: it holds an exclusive lock on the topic's {key}, and listens to the channel
+-- of that name. Who finds nobody on call keeps a shared lock to its end, so that nobody is until the jobs can be seen.
+-- :channel is where everybody listens, '' if wake-ups are off.
+
+-- name: {ring}
+-- Not for more than some topics of a batch: the server has room for thousands of locks, and for no more.
+CASE
+    WHEN :channel = '' OR (nth <= 20 AND pg_try_advisory_xact_lock_shared({key})) THEN ''
+    ELSE pg_notify('goscheds.' || {key}, topic)::text
+END
+
+-- name: {key}
+hashtextextended(topic, 'goscheds_jobs'::regclass::oid::bigint << 20 | :ns)
+
+-- name: {now}
+(extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+
+-- name: {hold}
+FOR NO KEY UPDATE
+
+-- name: {lock}
+FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: {place}
+-- The first of a million places: a batch draws once, as each number drawn takes 5 µs, half of what a push in bulk takes.
+(nextval('goscheds_seq') << 20)
+
+-- name: {blank}
+''::bytea
+
+-- name: {chosen}
+= ANY (ARRAY(SELECT id FROM chosen))
+
+-- name: {earliest}
+coalesce(
+    (SELECT execute_at FROM goscheds_jobs WHERE ns = :ns AND state = 0 ORDER BY execute_at LIMIT 1), 9223372036854775807
+)
 
 -- name: lock_schema
 -- Any number will do that no one else locks; this one is "goscheds" in ASCII.
@@ -13,13 +49,47 @@ SELECT set_config('lock_timeout', '2s', true)
 -- name: installed
 SELECT 1 WHERE to_regclass('goscheds_schema') IS NOT NULL
 
+-- name: session
+SELECT set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),
+    set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
+    set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
+    set_config('default_transaction_isolation', 'read committed', false)
+WHERE :ours OR pg_backend_pid() = :pid
+
+-- name: freely
+-- Before a statement whose conditions differ from call to call: the planner looks at them, and at its statistics.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
+    set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true),
+    set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true)
+
 -- name: announce
+-- Tells everybody who waits.
 SELECT pg_notify(:channel, topic)::text FROM unnest(:topics::text[]) AS t (topic) WHERE :channel <> ''
 
+-- name: push_one
+-- A job without a unique key, which needs no arrays: a third of the work of a batch of one.
+INSERT INTO goscheds_jobs (
+    ns, id, name, queue, payload, meta, execute_at, priority, timeout, unique_key, state, seq, pushed_at, changed_at
+)
+SELECT :ns, :id, :name, :queue, :payload, :meta, due, :priority, :timeout, '',
+    CASE WHEN due <= moment THEN 1 ELSE 0 END, {place}, moment, moment
+FROM (
+    SELECT moment, CASE WHEN :execute_at = 0 THEN moment ELSE :execute_at END + :delay AS due
+    FROM (SELECT {now} AS moment OFFSET 0) AS clock OFFSET 0
+) AS job
+ON CONFLICT DO NOTHING
+RETURNING (
+    SELECT {ring} FROM (
+        SELECT CASE
+            WHEN state = 1 THEN queue WHEN execute_at < {earliest} THEN ''
+        END AS topic, 1 AS nth
+    ) AS topics WHERE topic IS NOT NULL
+)
+
 -- name: push
-WITH clock AS MATERIALIZED (SELECT {now} AS moment),
+WITH clock AS MATERIALIZED (SELECT {now} AS moment, {place} AS place),
 job AS MATERIALIZED (
-    SELECT t.*, moment, CASE WHEN t.execute_at = 0 THEN moment ELSE t.execute_at END + t.delay AS due
+    SELECT t.*, moment, place, CASE WHEN t.execute_at = 0 THEN moment ELSE t.execute_at END + t.delay AS due
     FROM clock, unnest(
         :id::text[], :name::text[], :queue::text[], :payload::bytea[], :meta::bytea[], :execute_at::bigint[],
         :delay::bigint[], :priority::bigint[], :timeout::bigint[], :unique_key::text[]
@@ -29,7 +99,7 @@ job AS MATERIALIZED (
         ns, id, name, queue, payload, meta, execute_at, priority, timeout, unique_key, state, seq, pushed_at, changed_at
     )
     SELECT :ns, id, name, queue, payload, meta, due, priority, timeout, unique_key,
-        CASE WHEN due <= moment THEN 1 ELSE 0 END, nextval('goscheds_seq'), moment, moment
+        CASE WHEN due <= moment THEN 1 ELSE 0 END, place + nth, moment, moment
     FROM job ORDER BY nth
     ON CONFLICT DO NOTHING
     RETURNING queue, state, execute_at
@@ -38,9 +108,9 @@ job AS MATERIALIZED (
     UNION ALL
     SELECT '' FROM stored WHERE state = 0
     HAVING min(execute_at)
-        < coalesce({earliest}, 9223372036854775807)
+        < {earliest}
 )
-SELECT pg_notify(:channel, topic)::text FROM topics WHERE :channel <> ''
+SELECT {ring} FROM (SELECT topic, row_number() OVER () AS nth FROM topics) AS topics
 
 -- name: holders
 -- Which job stands for each that was pushed: itself, or the holder of its key. Neither, if the holder is gone again.
@@ -51,8 +121,8 @@ SELECT pushed, coalesce(
 FROM unnest(:id::text[], :unique_key::text[]) AS t (pushed, key)
 
 -- name: settle
--- Rows are locked in the order of their ids, so that two settles never wait for each other; places in line are drawn in
--- the order of the batch, backwards for those that go to the front. Gives the accepted, and whether it was just now.
+-- Rows are locked in the order of their ids, so that two settles never wait for each other; places in line go up in
+-- the order of the batch, from below zero for those that go to the front. Gives the accepted, and whether it was just now.
 WITH clock AS MATERIALIZED (SELECT {now} AS moment),
 standing AS MATERIALIZED (
     SELECT t.*, moment, j.was, j.cancelling,
@@ -67,13 +137,15 @@ standing AS MATERIALIZED (
         WHERE ns = :ns AND id = t.picked AND fence = t.fence AND fence > 0 AND (state <> 2 OR worker = :worker)
         FOR UPDATE
     ) AS j
+), line AS MATERIALIZED (
+    SELECT {place} AS place WHERE EXISTS (SELECT 1 FROM standing WHERE was = 2 AND target < 2)
 ), placed AS MATERIALIZED (
     SELECT picked, target, meta, due, moment, result, keep,
-        CASE WHEN target = 1 THEN -nextval('goscheds_seq') WHEN target = 0 THEN nextval('goscheds_seq') ELSE 0 END
+        CASE target WHEN 0 THEN (SELECT place FROM line) + nth WHEN 1 THEN nth - (SELECT place FROM line) ELSE 0 END
             AS place,
         CASE WHEN target > 2 THEN target WHEN cancelling = 1 THEN 5 WHEN target = 1 OR due <= moment THEN 1 ELSE 0 END
             AS becomes
-    FROM standing WHERE was = 2 ORDER BY CASE target WHEN 1 THEN -nth ELSE nth END
+    FROM standing WHERE was = 2
 ), kept AS (
     UPDATE goscheds_jobs AS j SET
         state = becomes, execute_at = CASE WHEN target = 0 AND becomes < 2 THEN due ELSE j.execute_at END,
@@ -88,34 +160,76 @@ standing AS MATERIALIZED (
     UNION ALL
     SELECT '' FROM kept WHERE state = 0
     HAVING min(execute_at)
-        < coalesce({earliest}, 9223372036854775807)
+        < {earliest}
 )
 SELECT picked, fence, was = 2 FROM standing
 UNION ALL
-SELECT pg_notify(:channel, topic)::text, 0, false FROM topics WHERE :channel <> ''
+SELECT {ring}, 0, false FROM (SELECT topic, row_number() OVER () AS nth FROM topics) AS topics
+
+-- name: heartbeat
+-- As unlapsed, beat and cancelling of a worker that goes on: whether it had lapsed, and what is to be cancelled.
+WITH unlapsed AS MATERIALIZED (
+    SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = :worker AND expires_at > {now} {hold}
+), before AS MATERIALIZED (
+    SELECT count(*) = 0 AS lapsed FROM unlapsed
+), beat AS (
+    INSERT INTO goscheds_workers (ns, id, expires_at, info) SELECT :ns, :worker, {now} + :lease, :info FROM before
+    ON CONFLICT (ns, id) DO UPDATE SET expires_at = excluded.expires_at, info = excluded.info
+)
+SELECT lapsed, ARRAY(
+    SELECT id FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND cancelling = 1 AND worker = :worker
+) FROM before
 
 -- name: promote
--- A row ('', 0) says that the worker has the duties.
+-- The first row is the outlook: who has the duties and until when, when the next job is due, and the time. The others
+-- are how many jobs became ready in each queue.
 WITH lead AS (
     UPDATE goscheds_namespaces SET duty = :worker, duty_until = {now} + :lease
     WHERE ns = :ns AND (duty IN ('', :worker) OR duty_until <= {now})
-    RETURNING ns
+    RETURNING duty, duty_until
 ), due AS MATERIALIZED (
     SELECT id AS picked, execute_at, seq FROM goscheds_jobs
     WHERE ns = :ns AND state = 0 AND execute_at <= (SELECT {now}) AND EXISTS (SELECT 1 FROM lead)
     ORDER BY execute_at, seq LIMIT :limit {lock}
+), line AS MATERIALIZED (
+    SELECT {place} AS place WHERE EXISTS (SELECT 1 FROM due)
 ), placed AS MATERIALIZED (
-    SELECT picked, nextval('goscheds_seq') AS place FROM due ORDER BY execute_at, seq
+    SELECT picked, place + row_number() OVER (ORDER BY execute_at, seq) AS place FROM due, line
 ), moved AS (
     UPDATE goscheds_jobs SET state = 1, seq = place, changed_at = {now}
     FROM placed WHERE ns = :ns AND id = picked
     RETURNING queue
 )
-SELECT '', 0 FROM lead
+SELECT duty, duty_until, {earliest}, {now} FROM (
+    SELECT duty, duty_until FROM lead
+    UNION ALL
+    SELECT duty, duty_until FROM goscheds_namespaces WHERE ns = :ns
+    LIMIT 1
+) AS duties
 UNION ALL
-SELECT queue, count(*) FROM moved GROUP BY queue
+SELECT queue, count(*), 0, 0 FROM moved GROUP BY queue
 UNION ALL
-SELECT pg_notify(:channel, queue)::text, 0 FROM (SELECT DISTINCT queue FROM moved) AS queues WHERE :channel <> ''
+SELECT {ring}, 0, 0, 0
+FROM (SELECT queue AS topic, row_number() OVER () AS nth FROM (SELECT DISTINCT queue FROM moved) AS queues) AS topics
+
+-- name: call
+-- Be on call for a topic, if nobody is: its {key}, whether it worked, and when to try again, seconds. A push on its way
+-- stands in the way for milliseconds, who is on call for long.
+SELECT key, mine, CASE
+    WHEN NOT mine AND EXISTS (
+        SELECT 1 FROM pg_locks
+        WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted AND classid::bigint << 32 | objid::bigint = key
+    ) THEN 3.0 ELSE 0.02
+END::float8
+FROM (
+    SELECT key, pg_try_advisory_lock(key) AS mine FROM (
+        SELECT hashtextextended(:topic::text, 'goscheds_jobs'::regclass::oid::bigint << 20 | ns) AS key
+        FROM goscheds_namespaces WHERE name = :namespace
+    ) AS topics OFFSET 0
+) AS tried
+
+-- name: pass_on
+SELECT pg_advisory_unlock(:key), pg_notify(:channel, :free)::text
 
 -- name: lock
 SELECT 1 FROM (SELECT picked FROM unnest(:ids::text[]) AS t (picked) ORDER BY picked) AS t

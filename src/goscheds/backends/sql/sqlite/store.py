@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from goscheds.backends.sql.bell import Bell
+from goscheds.backends.sql.bell import DUTIES, Bell
 from goscheds.backends.sql.pool import Pool
 from goscheds.backends.sql.rows import COLUMNS, TARGETS, Values, to_claims
 from goscheds.backends.sql.sqlite.clock import NOW
@@ -139,7 +140,33 @@ class SqliteStore(SqlStore[Session]):
                 steps.append((self.sql.settle, (3 if outcome.verb is DONE else TARGETS[outcome.verb], *told, *key)))
         return steps
 
+    def promote(self, worker: str, limit: int, timeout: float) -> int | None:
+        until = time.monotonic() + timeout
+        promoted = self._promote(worker, limit)
+        while not promoted and self._await_duty(worker, until):
+            promoted = self._promote(worker, limit)
+        return promoted
+
+    def _promote(self, worker: str, limit: int) -> int | None:
+        promoted = self._atomically(lambda run: self._promote_due(run, worker, limit))
+        self._bell.ring(*(promoted or ()))
+        return None if promoted is None else sum(promoted.values())
+
+    def _await_duty(self, worker: str, until: float) -> bool:
+        """Wait until a job is due or the duties are free or to be kept; False when the time is up before."""
+        while True:
+            heard = self._bell.heard(DUTIES)
+            ((holder, expires_at, due, now),) = self._query(self.sql.outlook)
+            wake = min(expires_at - int(DUTY_LEASE * SECOND / 2), due) if holder == worker else expires_at
+            if wake <= now:
+                return True
+            if not self._bell.wait(worker, DUTIES, heard, until, (wake - now) / SECOND):
+                return False
+            if self._bell.heard(DUTIES) == heard:
+                return True
+
     def _promote_due(self, run: Session, worker: str, limit: int) -> dict[str, int] | None:
+        """Take or keep the duties and make due jobs ready; how many in each queue, None if another has the duties."""
         if not run(self.sql.lead, worker=worker, lease=int(DUTY_LEASE * SECOND)):
             return None
         if not run(self.sql.due):

@@ -97,7 +97,7 @@ class Watcher(ListeningBell):
     def _somebody_waits(self) -> bool:
         """Wait until somebody waits; False once closed."""
         with self.changed:
-            self.changed.wait_for(lambda: self.waiting > 0 or self.closed)
+            self.changed.wait_for(lambda: bool(self.waiting) or self.closed)
             return not self.closed
 
 
