@@ -18,15 +18,11 @@ from goscheds.errors import StoreError
 from goscheds.url import redact
 
 OLDEST = 130000
-DEFAULTS: dict[str, Any] = {
-    "application_name": "goscheds",
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "tcp_user_timeout": 15_000,
-    "target_session_attrs": "read-write",  # of several hosts, the one that is the primary now
-}
-"""For libpq, where the URL says nothing else. Seconds, the last one milliseconds."""
+DEFAULTS = (
+    "application_name=goscheds connect_timeout=5 keepalives_idle=10 keepalives_interval=5 tcp_user_timeout=15000 "
+    "target_session_attrs=read-write"
+)
+"""For libpq, where the URL says nothing else: seconds, then milliseconds; of several hosts, the primary of now."""
 
 # Plans are kept with their statements, since to plan costs more than to run: 300 µs for a push, of which 80 are left. A
 # kept plan must not be one from when the table was small, which would read all of it later (50 ms instead of 0.3 for a
@@ -84,7 +80,7 @@ def within(seconds: float) -> Iterator[None]:
 
 def connect(url: str, *, pgbouncer: bool | None) -> Connection:
     """A connection in autocommit. None finds out whether it leads to a pooler, whose sessions belong to everybody."""
-    connection = Connection.connect(make_conninfo("", **(DEFAULTS | conninfo_to_dict(url))), autocommit=True)
+    connection = Connection.connect(make_conninfo(DEFAULTS, **conninfo_to_dict(url)), autocommit=True)
     for dumper in (Int8Dumper, Int8BinaryDumper):  # one type, so one prepared statement and not many
         connection.adapters.register_dumper(int, dumper)
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED

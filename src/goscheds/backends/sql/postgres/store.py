@@ -99,7 +99,8 @@ class PostgresStore(SqlStore[Run]):
             promoted = {queue: count for queue, count, _, _ in moved if count}
             holder, expires_at, due, now = outlook
             topic, wake = (DUTIES, min(expires_at - lease // 4, due)) if holder == worker else (STANDBY, expires_at)
-            if promoted or not self._bell.wait(worker, topic, heard[topic], until, (wake - now) / SECOND):
+            waits = not promoted and self._bell.wait(worker, topic, heard[topic], until, (wake - now) / SECOND)
+            if not waits or time.monotonic() >= until:  # the next call begins with a look
                 self._bell.ring(*promoted)
                 return sum(promoted.values()) if holder == worker else None
 
