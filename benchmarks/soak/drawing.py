@@ -36,7 +36,9 @@ def _line(points: list[tuple[float, float]], x: float, y: float, seconds: float)
     places = " ".join(f"{x + CELL * at / seconds:.1f},{y + HIGH - HIGH * value / most:.1f}" for at, value in points)
     yield f'<rect x="{x}" y="{y}" width="{CELL}" height="{HIGH}" fill="none" stroke="{RULE}"/>'
     yield f'<polyline points="{places}" fill="none" stroke="{BLUE}" stroke-width="1.5"/>'
-    yield _text(x + CELL - 4, y + 12, f"max {max(value for _, value in points):,.1f}", 10, SOFT, anchor="end")
+    least, last = min(value for _, value in points), points[-1][1]
+    told = f"{least:,.4g} to {most / 1.1:,.4g}, at last {last:,.4g}"
+    yield _text(x + CELL, y + HIGH + 12, told, 10, SOFT, anchor="end")
 
 
 def _text(x: float, y: float, words: str, size: int, colour: str, weight: int = 400, anchor: str = "start") -> str:

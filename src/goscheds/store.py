@@ -55,9 +55,10 @@ class Store(Protocol):
         """Store a batch of new jobs; the ids in order.
 
         P1: once it returns, the jobs survive the death of every process. P2: all of them land, or none.
-        P3: an id that the store has already (or that stands twice in the batch) is not stored again. P4: every byte
-        and character comes back as it was. U1: a job whose unique key a live job holds is not stored, and the holder's
-        id stands in its place, also within the batch; under any race there is at most one live holder.
+        P3: an id that the store has already (or that stands twice in the batch) is not stored again; which of two
+        different jobs of one id it is, nobody may rely upon. P4: every byte and character comes back as it was. U1: a
+        job whose unique key a live job holds is not stored, and the holder's id stands in its place, also within the
+        batch; under any race there is at most one live holder.
         C2: jobs due at once join the end of their queue in the order of the batch. T3: ``promote`` is woken when one
         of them is now the earliest scheduled; C4: ``claim`` is woken when one is ready.
         """
