@@ -411,8 +411,12 @@ class TestThreads:
         assert len(store._pool._idle) == 1
 
     def test_closing_ends_the_watcher(self, store):
-        waiting = background(lambda: store.claim("default", hire(store), 1, 20))
-        eventually(_watchers)
+        worker = hire(store)
+        store.claim("default", worker, 1, 0.01)
+        waiting = background(lambda: store.claim("none", worker, 1, 20))
+        eventually(lambda: store._bell._all)  # it rings once as it begins: who is woken by that looks, and waits again
+        background(lambda: store.claim("default", worker, 1, 0.1)).result(LATE)
+        assert _watchers()
         store.close()
         assert waiting.result(LATE) == []
         assert not _watchers()
