@@ -34,7 +34,7 @@ from goscheds.watch import Watch
 log = logging.getLogger("goscheds")
 LEASE = 10.0
 """Seconds after a worker's last sign of life until its jobs are taken back, by default."""
-BLOCK_INTERRUPTIBLE, BLOCK = 5.0, 1.0
+BLOCK_INTERRUPTIBLE, BLOCK = 20.0, 1.0
 """Seconds that an idle claim waits in the store: longer where ``stop`` can cut it short."""
 PATIENCE = 0.05
 """Seconds between looks for the end of the grace period."""

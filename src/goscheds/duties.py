@@ -24,6 +24,8 @@ PROMOTED = 1000
 """Jobs made ready in one call."""
 RECOVERED = 100
 PURGED = 1000
+ROUND = DUTY_LEASE * 0.8
+"""Seconds, at most, between looks for what is due and what is lost: so that the duties are kept by it."""
 PURGE_ROUND = 60.0
 """Seconds between purges; each goes on until nothing is old enough."""
 
@@ -35,7 +37,7 @@ class Duties:
         self._holdings = holdings
         self._execution = execution
         self._keep = {State.DONE: keep.done, State.CANCELLED: keep.done, State.DEAD: keep.dead}
-        self._round = min(2.0, max(0.1, lease / 5))  # seconds between looks for orphans
+        self._round = min(ROUND, max(0.1, lease / 5))  # seconds between looks for orphans
         self._leading = True  # until the store says otherwise; who stands by has no round of its own to be in time for
         self._stopping = threading.Event()
         self._recover_at = self._purge_at = time.monotonic()
@@ -57,7 +59,7 @@ class Duties:
         outage = Outage(f"Worker {self._holdings.worker}, its duties", self._stopping)
         while not self._stopping.is_set():
             with outage:
-                self.round(min(self._round, DUTY_LEASE * 0.75))
+                self.round(self._round)
 
     def round(self, timeout: float) -> int:
         """Promote, waiting up to ``timeout`` seconds, and now and then recover and purge; jobs promoted. StoreError.

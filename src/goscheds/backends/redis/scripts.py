@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import NoScriptError, ResponseError
 
 from goscheds.backends.redis.client import driver_errors
 
-TEXTS = {file.name: file.read_text() for file in (files(__package__) / "lua").iterdir()}
-PRELUDE = TEXTS.pop("prelude.lua")
+LUA = {file.name.removesuffix(".lua"): file.read_text() for file in (files(__package__) / "lua").iterdir()}
+CONSTANTS: dict[str, str] = dict(re.findall(r"^([A-Z_]+) = (.+)$", LUA.pop("constants"), re.MULTILINE))
+
+
+def _whole(script: str) -> str:
+    """A script behind the parts that its first line names, with constants written out.
+
+    The server builds every function at every call, and each variable that a function sees: for a push of one job that
+    took longer than the push.
+    """
+    uses = re.match("-- Uses (.+)[.]\n", script)
+    text = "".join(LUA[part] for part in uses[1].split(", ")) + script if uses else script
+    return re.sub("[A-Z][A-Z_]+", lambda name: CONSTANTS.get(name[0], name[0]), text)
+
+
+TEXTS = {name: _whole(text) for name, text in LUA.items()}
+DIGESTS = {name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in TEXTS.items()}
 
 
 class Line:
-    """A client with the scripts on one namespace; they are sent by digest, and whole when the server forgot them."""
+    """A client with the scripts on one namespace; they are sent by digest, and whole when the server forgot them.
+
+    They go to a connection of its pool, as the client's own way there takes longer than the server (redis-py 8.1).
+    """
 
     def __init__(self, client: Redis, shown: str, tag: str) -> None:
         self.client = client
         self.closed = False
         self._shown = shown
         self._tag = tag
-        self._scripts = {name: self.client.register_script(PRELUDE + text) for name, text in TEXTS.items()}
 
     def close(self) -> None:
         """Let go of the idle connections now, and of those in use when they are idle."""
@@ -40,7 +60,35 @@ class Line:
             if self.closed:  # while this call was still waiting
                 self.close()
 
-    def run(self, name: str, *args: str | bytes | float) -> Any:  # the answer's shape stands in the script's header
+    def run(self, name: str, *args: str | bytes | int) -> Any:  # the answer's shape stands in the script's header
         """Run a script; its answer as the driver gives it."""
+        return self.run_all((name, *args))[0]
+
+    def run_all(self, *calls: Sequence[Any]) -> list[Any]:
+        """Run scripts, each told by name and arguments, one after the other in one round trip; their answers."""
         with self.errors():
-            return self._scripts[f"{name}.lua"](keys=[self._tag], args=args)
+            answers = self._exchange([("EVALSHA", DIGESTS[name], 1, self._tag, *args) for name, *args in calls])
+            for n, (name, *args) in enumerate(calls):
+                if isinstance(answers[n], NoScriptError):
+                    answers[n : n + 1] = self._exchange([("EVAL", TEXTS[name], 1, self._tag, *args)])
+                if isinstance(answers[n], ResponseError):
+                    raise answers[n]
+            return answers
+
+    def _exchange(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """The answers, or errors in their place."""
+        pool, answers = self.client.connection_pool, list[Any]()
+        connection: Any = pool.get_connection()
+        try:
+            connection.send_packed_command(connection.pack_commands(commands))
+            while len(answers) < len(commands):
+                try:
+                    answers.append(connection.read_response())
+                except ResponseError as error:
+                    answers.append(error)
+        except BaseException:
+            connection.disconnect()  # an answer may still be on its way
+            raise
+        finally:
+            pool.release(connection)
+        return answers

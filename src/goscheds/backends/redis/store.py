@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 from redis import Redis
 
+from goscheds.backends.redis import codec
 from goscheds.backends.redis.client import PROMPT, check_server, make_client
-from goscheds.backends.redis.codec import batch, to_claim
 from goscheds.backends.redis.finding import find
 from goscheds.backends.redis.scripts import Line
-from goscheds.backends.redis.waiting import Wait, Waiting
+from goscheds.backends.redis.waiting import Waiting
 from goscheds.errors import SchemaTooNew
 from goscheds.record import LIVE, Claim, Counts, Heartbeat, Move, Outcome, Page, Query, Record, State, WorkerInfo
 from goscheds.store import DUTY_LEASE, MAX_BLOCK, Capability
@@ -18,7 +19,7 @@ from goscheds.url import flag, redact, split_options
 
 SCHEMA = 1
 POLL = 0.2  # seconds between looks where nothing can wake: `wakeups=off`, a paused queue, a worker without a lease
-RENEW = DUTY_LEASE * 0.75  # seconds after which the holder of the duties renews them while it waits
+RENEW = DUTY_LEASE * 0.8  # seconds after which the holder of the duties renews them while it waits
 REMEMBER = 600.0 + MAX_BLOCK  # seconds a lapsed worker's list is looked into: a stopped one's BLMOVE may still fill it
 PULSE = 0.25  # seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer
 BATCH = 1000  # what one command looks at or deletes
@@ -80,25 +81,35 @@ class RedisStore:
         return int(self._server.run("now"))
 
     def push(self, jobs: Sequence[Record]) -> list[str]:
-        return [id.decode() for id in self._server.run("push", batch(jobs))]
+        ids = self._server.run("push", len(jobs), codec.batch(jobs))
+        return [id.decode() for id in ids] if ids else [job.id for job in jobs]
 
     def claim(self, queue: str, worker: str, limit: int, timeout: float) -> list[Claim]:
-        wait, ticket = Wait(self._waiting, worker, timeout), b""
+        left, ticket = self._waiting.begin(worker, timeout), b""
+        keys = f"{self._tag}:queue:0:{queue}", f"{self._tag}:active:{worker}"
         while True:
-            advice, rows = self._work.run("claim", queue, worker, limit, ticket)
-            if rows or (wait.left <= 0 and advice != b"again"):
-                return [to_claim(row) for row in rows]
+            advice, *found = self._work.run("claim", queue, worker, limit, ticket)
+            if found or (left() <= 0 and advice != b"again"):
+                return codec.claims(found)
             ticket = b""
             if advice == b"block" and self._wakeups:
                 with self._work.errors():
-                    ticket = self._waiting.take(wait, f"{self._tag}:queue:0:{queue}", f"{self._tag}:active:{worker}")
+                    ticket = self._waiting.take(worker, left, *keys)
                 if not ticket:
                     return []
             elif advice != b"again":
-                self._waiting.rest(wait, POLL)
+                self._waiting.rest(left, POLL)
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
-        return [id.decode() for id in self._work.run("settle", worker, batch(outcomes))]
+        return _accepted(outcomes, self._work.run("settle", worker, codec.batch(outcomes)))
+
+    def settle_and_claim(
+        self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int
+    ) -> tuple[list[str], list[Claim]]:
+        settle, claim = ("settle", worker, codec.batch(outcomes)), ("claim", queue, worker, limit, b"")
+        refused, (advice, *found) = self._work.run_all(settle, claim)
+        claims = codec.claims(found) if advice != b"again" else self.claim(queue, worker, limit, 0)
+        return _accepted(outcomes, refused), claims
 
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
         # Half open, one of the other connections fails after 15 seconds: longer than most leases.
@@ -107,34 +118,35 @@ class RedisStore:
         return Heartbeat(bool(lapsed), tuple(id.decode() for id in cancel))
 
     def recover(self, worker: str, limit: int) -> list[Claim]:
-        return [to_claim(row) for row in self._work.run("recover", worker, limit, int(REMEMBER * 1_000_000))]
+        return codec.claims(self._work.run("recover", worker, limit, int(REMEMBER * 1_000_000)))
 
     def held(self, worker: str) -> list[Claim]:
-        return [to_claim(row) for row in self._work.run("held", worker)]
+        return codec.claims(self._work.run("held", worker))
 
     def promote(self, worker: str, limit: int, timeout: float) -> int | None:
-        wait = Wait(self._waiting, worker, timeout)
-        with self._work.errors(), self._waiting.bell(self._wakeups) as bell:
+        left, pause = self._waiting.begin(worker, timeout), RENEW if self._wakeups else POLL
+        with self._work.errors(), self._waiting.bell() if self._wakeups else nullcontext() as bell:
             while True:
                 promoted, micros = self._work.run("promote", worker, limit, int(DUTY_LEASE * 1000))
-                if promoted > 0 or wait.left <= 0:
-                    return None if promoted < 0 else int(promoted)
-                seconds = min(RENEW if self._wakeups else POLL, micros / 1_000_000 if micros >= 0 else RENEW)
-                self._waiting.rest(wait, seconds, bell if promoted == 0 else None)
+                due = micros / 1_000_000 if micros >= 0 else MAX_BLOCK  # or until another's duty runs out
+                if promoted > 0:
+                    return int(promoted)
+                last = left() < due  # then there is nothing to look for after this rest
+                self._waiting.rest(left, min(pause, due), bell if promoted == 0 else None)
+                if last and left() <= 0:
+                    return None if promoted < 0 else 0
 
     def find(self, query: Query) -> Page:
         return find(self._server.run, query)
 
     def counts(self) -> Counts:
         pairs, paused = self._server.run("counts")
-        jobs = {}
-        for field, number in zip(pairs[::2], pairs[1::2], strict=True):
-            state, _, queue = field.decode().partition(":")
-            jobs[queue, State(state)] = int(number)
+        fields = [field.decode().partition(":") for field in pairs[::2]]
+        jobs = {(queue, State(state)): int(n) for (state, _, queue), n in zip(fields, pairs[1::2], strict=True)}
         return Counts(jobs, frozenset(queue.decode() for queue in paused))
 
     def move(self, moves: Sequence[Move]) -> list[State | None]:
-        return [State(state.decode()) if state else None for state in self._server.run("move", batch(moves))]
+        return [State(state.decode()) if state else None for state in self._server.run("move", codec.batch(moves))]
 
     def purge(self, state: State, before: int, limit: int, queue: str = "") -> int:
         purged, over, more = 0, 0, state not in LIVE
@@ -147,6 +159,10 @@ class RedisStore:
         self._server.run("pause", queue, int(paused))
 
     def workers(self) -> list[WorkerInfo]:
-        return [
-            WorkerInfo(id.decode(), int(until), info, held) for id, until, info, held in self._server.run("workers")
-        ]
+        rows = self._server.run("workers")
+        return [WorkerInfo(id.decode(), int(until), info, held) for id, until, info, held in rows]
+
+
+def _accepted(outcomes: Sequence[Outcome], refused: Sequence[int]) -> list[str]:
+    """The ids of those outcomes whose numbers, counted from 1, are not among the refused."""
+    return [outcome.id for n, outcome in enumerate(outcomes, 1) if n not in refused]

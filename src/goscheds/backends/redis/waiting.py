@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import redis.exceptions as driver
@@ -13,19 +13,10 @@ from redis.client import PubSub
 
 from goscheds.backends.redis.client import BLOCK
 
-
-class Wait:
-    """One call's time to wait, of which an interrupt leaves nothing."""
-
-    def __init__(self, waiting: Waiting, worker: str, timeout: float) -> None:
-        self._waiting = waiting
-        self._until = time.monotonic() + timeout
-        self.worker = worker
-
-    @property
-    def left(self) -> float:
-        """Seconds."""
-        return 0.0 if self._waiting.stopped(self.worker) else self._until - time.monotonic()
+Left = Callable[[], float]
+"""Seconds that are left."""
+FINE = 0.002
+"""Seconds that are waited out more finely than a socket can."""
 
 
 class Waiting:
@@ -40,9 +31,10 @@ class Waiting:
         self._bells: list[PubSub] = []  # subscribed, and free
         self.closed = False
 
-    def stopped(self, worker: str) -> bool:
-        """Whether nothing waits for this worker any more."""
-        return self.closed or worker in self._interrupted
+    def begin(self, worker: str, timeout: float) -> Left:
+        """A call's time to wait begins: what is left of it, of which an interrupt leaves nothing."""
+        until = time.monotonic() + timeout
+        return lambda: 0.0 if self.closed or worker in self._interrupted else until - time.monotonic()
 
     def close(self) -> None:
         """Make all waiting calls return."""
@@ -64,37 +56,38 @@ class Waiting:
                 self._client.client_unblock(id)
             self._client.publish(self._channel, b"")
 
-    def take(self, wait: Wait, line: str, held: str) -> bytes:
+    def take(self, worker: str, left: Left, line: str, held: str) -> bytes:
         """The ticket that BLMOVE took from the head of a line; b"" when the time was up."""
         with Redis(connection_pool=self._client.connection_pool, single_connection_client=True) as client:
             id = client.client_id()
-            self._blocked[id] = wait.worker
+            self._blocked[id] = worker
             try:
-                while (left := wait.left) > 0:
-                    seconds = max(0.01, min(left, BLOCK))  # 0 would be for ever
+                while (seconds := min(left(), BLOCK)) > 0:
+                    seconds = max(0.01, seconds)  # 0 would be for ever
                     if ticket := client.execute_command("BLMOVE", line, held, "LEFT", "RIGHT", seconds):
                         return bytes(ticket)
             finally:
                 del self._blocked[id]
         return b""
 
-    def rest(self, wait: Wait, seconds: float, bell: PubSub | None = None) -> None:
-        """Wait for the time, and for a bell if there is one."""
-        seconds = max(0.0, min(wait.left, seconds))
-        if bell and seconds >= 0.001:  # noqa: PLR2004 - the unit in which a socket waits, rounding up
-            bell.get_message(timeout=int(seconds * 1000) / 1000)
-        else:
-            with self._changed:
-                self._changed.wait_for(lambda: wait.left <= 0, seconds)
+    def rest(self, left: Left, seconds: float, bell: PubSub | None = None) -> None:
+        """Wait for the time, and for a bell if there is one. It may be shorter."""
+        until = time.monotonic() + max(0.0, min(left(), seconds))
+        if bell:  # a socket waits in whole milliseconds, and up to one longer
+            rung = bell.get_message(timeout=max(0, int((until - time.monotonic()) * 1000)) / 1000)
+            if rung or until - time.monotonic() > FINE:
+                return
+        with self._changed:
+            self._changed.wait_for(lambda: left() <= 0, until - time.monotonic())
 
     @contextmanager
-    def bell(self, wakeups: bool) -> Iterator[PubSub | None]:
-        """A subscription to the channel that tells of an earlier job, from now on; None without wake-ups."""
-        if not wakeups:
-            yield None
-            return
-        bell = self._bells.pop() if self._bells else self._subscribe()
+    def bell(self) -> Iterator[PubSub]:
+        """A subscription to the channel that tells of an earlier job, from now on."""
+        bell = self._bells.pop() if self._bells else PubSub(self._client.connection_pool)
         try:
+            if not bell.subscribed:
+                bell.subscribe(self._channel)
+                bell.get_message(timeout=BLOCK)  # confirmed: before, a job might slip by between two connections
             while bell.get_message():
                 pass  # rung while nobody listened
             yield bell
@@ -102,11 +95,3 @@ class Waiting:
             bell.close()
             raise
         self._bells.append(bell)
-
-    def _subscribe(self) -> PubSub:
-        bell = PubSub(self._client.connection_pool)
-        bell.subscribe(self._channel)
-        if not bell.get_message(timeout=BLOCK):  # until it is confirmed, a job might slip by between two connections
-            bell.close()
-            raise driver.TimeoutError("SUBSCRIBE was not confirmed")
-        return bell

@@ -1,26 +1,30 @@
+-- Uses prelude, jobs, lines, front, taking.
 -- Claims ready jobs, higher levels first. ARGV: queue, worker, limit, the ticket that BLMOVE took or ''.
 -- Reply: what to do if nothing was claimed ('block'; 'rest': paused, or no lease; 'again': only left tickets were met),
--- then the rows.
+-- then id and job of each, alternating.
 local queue, worker, limit, taken = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 if taken ~= '' then put_back(worker, taken) end
-if paused(queue) then return {'rest', {}} end
+if call('SISMEMBER', PREFIX .. 'paused', queue) == 1 then return {'rest'} end
 if not alive(worker) then
   pass_on(queue)
-  return {'rest', {}}
+  return {'rest'}
 end
 
-local rows, tickets, tries = {}, {}, limit + 1000
+local reply, tickets, tries = {'block'}, {}, limit + 1000
 
-local function claim_from(line)
-  while #rows < limit and tries > 0 do
-    local asked = math.min(limit - #rows, CHUNK)
+-- Whether the line has no more.
+local function claim_from(level)
+  local line = line_key(queue, level)
+  while #tickets < limit and tries > 0 do
+    local asked = math.min(limit - #tickets, CHUNK)
     local popped = call('LPOP', line, asked) or {}
     for _, ticket in ipairs(popped) do
-      local job = holder_of(ticket, FIELDS)
-      if job and job[STATE] == 'ready' then
-        take(ticket, job, worker, true)
+      local id = id_of(ticket)
+      local job = if_here(load_whole(id), ticket)
+      if job and job[STATE] == READY then
+        take(job, worker, true)
         tickets[#tickets + 1] = ticket
-        rows[#rows + 1] = row(id_of(ticket), job)
+        reply[#reply + 1], reply[#reply + 2] = id, job[VALUE]
       end
     end
     tries = tries - #popped
@@ -28,11 +32,18 @@ local function claim_from(line)
   end
 end
 
-local levels = call('ZREVRANGE', levels_key(queue), 0, -1)
+local levels, middle = call('ZREVRANGE', levels_key(queue), 0, -1), false
 for _, level in ipairs(levels) do
-  if claim_from(line_key(queue, level)) then call('ZREM', levels_key(queue), level) end
+  if not middle and tonumber(level) < 0 then
+    middle = true
+    claim_from(0)
+  end
+  if claim_from(level) then call('ZREM', levels_key(queue), level) end
 end
+if not middle then claim_from(0) end
 many('RPUSH', active_key(worker), tickets)
-flush()
-if #rows == limit and (#levels > 1 or levels[1] ~= '0') then pass_on(queue) end
-return {tries > 0 and 'block' or 'again', rows}
+flush_deadlines()
+flush_counts()
+if #tickets == limit and #levels > 0 then pass_on(queue) end
+if tries <= 0 then reply[1] = 'again' end
+return reply

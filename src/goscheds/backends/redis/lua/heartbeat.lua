@@ -1,3 +1,4 @@
+-- Uses prelude.
 -- Renews a worker's lease. ARGV: worker, lease (microseconds; 0 ends it), info.
 -- Reply: 1 if it had no good lease, and the ids it holds that are to stop.
 local worker, lease, info = ARGV[1], tonumber(ARGV[2]), ARGV[3]

@@ -1,47 +1,55 @@
--- Cancels, reschedules or retries jobs from outside. ARGV: Moves (msgpack).
+-- Uses prelude, jobs, lines, ending.
+-- Cancels, reschedules or retries jobs from outside. ARGV: the moves (codec.py).
 -- Reply: the state that each job is in afterwards, '' where there is none.
-local moves, states = cmsgpack.unpack(ARGV[1]), {}
+local batch, states = ARGV[1], {}
 
-local function enqueue_again(id, job, execute_at, delay, meta)
-  leave(id, job)
-  local state, due, place = enqueue(id, job[QUEUE], job[PRIORITY], execute_at, delay)
-  local changes = meta ~= '' and {'meta', meta} or {}
-  call('HSET', job_key(id), 'state', state, 'changed_at', now, 'execute_at', due, 'place', place, 'result', '',
-    unpack(changes))
-  return state
+local function enqueue_again(job, execute_at, delay, meta)
+  leave(job)
+  job[PLACE] = back_place()
+  job[EXECUTE_AT], job[STATE] = timing(execute_at, delay)
+  join(job[STATE], job[QUEUE], job[PRIORITY], job[EXECUTE_AT], job[PLACE] .. job[ID])
+  write(job, meta, job[RESULT_SIZE] > 0 and '' or nil)
 end
 
-local function cancel(id, job)
-  if job[STATE] == 'active' then
-    call('HSET', job_key(id), 'cancelling', 1)
-    call('SADD', cancelling_key(job[WORKER]), id)
-  elseif job[STATE] == 'scheduled' or job[STATE] == 'ready' then
-    leave(id, job)
-    settle(id, job, 'cancelled', true, {})
-    return 'cancelled'
+local function cancel(job)
+  if job[STATE] == ACTIVE then
+    job[CANCELLING] = 1
+    mark(job)
+    call('SADD', cancelling_key(worker_of(job)), job[ID])
+  elseif job[STATE] == SCHEDULED or job[STATE] == READY then
+    leave(job)
+    finish(job, CANCELLED, true)
   end
-  return job[STATE]
 end
 
-local function reschedule(id, job, move)
-  if job[STATE] ~= 'scheduled' and job[STATE] ~= 'ready' then return job[STATE] end
-  return enqueue_again(id, job, move.execute_at, move.delay, '')
+local function reschedule(job, execute_at, delay)
+  if job[STATE] == SCHEDULED or job[STATE] == READY then enqueue_again(job, execute_at, delay) end
 end
 
-local function retry(id, job, move)
-  if job[STATE] == 'ready' or job[STATE] == 'active' then return job[STATE] end
-  if job[UNIQUE] ~= '' then
-    call('HSETNX', PREFIX .. 'unique', job[UNIQUE], id)
-    if call('HGET', PREFIX .. 'unique', job[UNIQUE]) ~= id then return job[STATE] end
+local function retry(job, _, _, meta)
+  if job[STATE] == READY or job[STATE] == ACTIVE then return end
+  if job[UNIQUE_SIZE] > 0 then
+    call('HSETNX', PREFIX .. 'unique', unique_of(job), job[ID])
+    if call('HGET', PREFIX .. 'unique', unique_of(job)) ~= job[ID] then return end
   end
-  return enqueue_again(id, job, 0, 0, move.meta)
+  enqueue_again(job, 0, 0, meta)
 end
 
 local VERBS = {cancel = cancel, reschedule = reschedule, retry = retry}
 go_on_when_full()
-for i, move in ipairs(moves) do
-  local job = load(move.id, STANDING)
-  states[i] = job and VERBS[move.verb](move.id, job, move) or ''
-  flush() -- a job may be moved twice in a batch: its structures must be right each time
+local position = 1
+while position < #batch do
+  local execute_at, delay, id_size, verb_size, meta_size, id_at = decode('>I8I8I2I2I4', batch, position)
+  local verb_at = id_at + id_size
+  local meta_at = verb_at + verb_size
+  local job, verb = load(sub(batch, id_at, verb_at - 1)), sub(batch, verb_at, meta_at - 1)
+  position = meta_at + meta_size
+  if job then
+    VERBS[verb](job, execute_at, delay, meta_size > 0 and sub(batch, meta_at, position - 1) or nil)
+    flush_endings() -- a job may be moved twice in a batch: its structures must be right each time
+    flush_lines()
+  end
+  states[#states + 1] = job and NAMES[job[STATE]] or ''
 end
+flush_counts()
 return states

@@ -1,2 +1,3 @@
+-- Uses prelude.
 -- Reply: the clock.
 return now

@@ -1,46 +1,97 @@
--- Looks through one structure, which is in the order of its tickets' scores and places (a worker's own list is sorted
--- here). ARGV: the structure's key without the namespace, its kind ('line', 'list', 'index'), the state to look for,
--- score and place to begin after, how many tickets to look at, queue, name ('' = any).
--- Reply: score and place of the last ticket looked at ('' at the end), and rows, each remarked with its own.
-local key, kind, state = PREFIX .. ARGV[1], ARGV[2], ARGV[3]
-local after_score, after_place, scan = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local queue, name = ARGV[7], ARGV[8]
+-- Uses prelude, jobs.
+-- Looks through the structures that hold jobs of some states, one after the other: each is in the order of its tickets'
+-- scores and places (a worker's own list is sorted here).
+-- ARGV: where to begin after: rank of the state, structure, score and place, in lines ('' = at the beginning), how many
+-- tickets to look at, the ranks of the states, queue, name ('' = any).
+-- Reply: where the next call is to begin, nil at the end; for each job found where it is, a newline and its id, and the
+-- job, alternating.
+local after, scan, ranks, queue, name = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 
-local own = kind == 'list' and call('LRANGE', key, 0, -1)
-if own then table.sort(own, function(a, b) return tonumber(place_of(a)) < tonumber(place_of(b)) end) end
-local size = own and #own or call(kind == 'index' and 'ZCARD' or 'LLEN', key)
-
--- Tickets and their scores, from one position to another, counted from 0.
-local function between(first, last)
-  if own then return {unpack(own, first + 1, last + 1)}, {} end
-  if kind == 'line' then return call('LRANGE', key, first, last), {} end
-  local tickets, scores = {}, {}
-  for i, value in ipairs(call('ZRANGE', key, first, last, 'WITHSCORES')) do
-    local list = i % 2 == 1 and tickets or scores
-    list[#list + 1] = value
+-- The structures that hold jobs of a state. A job between BLMOVE and its claim is ready, and in its worker's list.
+local function structures(state)
+  if state ~= READY and state ~= ACTIVE then return {NAMES[state]} end
+  local found = {}
+  for i, worker in ipairs(call('ZRANGE', PREFIX .. 'workers', 0, -1)) do found[i] = 'active:' .. worker end
+  for _, field in ipairs(state == READY and call('HKEYS', PREFIX .. 'counts') or {}) do
+    local at = string.match(field, '^ready:(.*)$')
+    if at and (queue == '' or queue == at) then
+      found[#found + 1] = 'queue:0:' .. at
+      for _, level in ipairs(call('ZRANGE', levels_key(at), 0, -1)) do
+        found[#found + 1] = 'queue:' .. level .. ':' .. at
+      end
+    end
   end
-  return tickets, scores
+  table.sort(found)
+  return found
 end
 
-local low, high = 0, size
-while low < high do
-  local middle = math.floor((low + high) / 2)
-  local tickets, scores = between(middle, middle)
-  local score, place = tonumber(scores[1] or 0), tonumber(place_of(tickets[1]))
-  if score < after_score or (score == after_score and place <= after_place) then
-    low = middle + 1
-  else
-    high = middle
+-- A structure's size, and a function for its tickets and their scores from one position to another, counted from 0.
+local function reader(structure)
+  local key = PREFIX .. structure
+  if sub(structure, 1, 7) == 'active:' then
+    local own = call('LRANGE', key, 0, -1)
+    table.sort(own)
+    return #own, function(first, last) return {unpack(own, first + 1, last + 1)}, {} end
+  elseif sub(structure, 1, 6) == 'queue:' then
+    return call('LLEN', key), function(first, last) return call('LRANGE', key, first, last), {} end
+  end
+  return call('ZCARD', key), function(first, last)
+    local tickets, scores = {}, {}
+    for i, value in ipairs(call('ZRANGE', key, first, last, 'WITHSCORES')) do
+      local list = i % 2 == 1 and tickets or scores
+      list[#list + 1] = value
+    end
+    return tickets, scores
   end
 end
 
-local rows, position = {}, ''
-local tickets, scores = between(low, math.min(low + scan, size) - 1)
-for i, ticket in ipairs(tickets) do
-  position = (scores[i] or '0') .. ' ' .. place_of(ticket)
-  local job = holder_of(ticket, STANDING)
-  if job and job[STATE] == state and is_asked_for(job, queue, name) then
-    rows[#rows + 1] = row(id_of(ticket), load(id_of(ticket), FIELDS), position)
+-- The position behind a score and a place.
+local function behind(size, between, after_score, after_place)
+  local low, high = 0, size
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local tickets, scores = between(middle, middle)
+    local score, place = tonumber(scores[1] or 0), tonumber(place_of(tickets[1])) or 0
+    if score < after_score or (score == after_score and place <= after_place) then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  return low
+end
+
+local after_rank, after_structure, after_score, after_place = string.match(after, '^(%d)\n([^\n]*)\n(%S+) (%S+)$')
+local found, position = {}, nil
+
+-- Looks through a structure; whether it has more than could be looked at.
+local function look(rank, structure)
+  local size, between = reader(structure)
+  local first = 0
+  if rank == after_rank and structure == after_structure then
+    first = behind(size, between, tonumber(after_score), tonumber(after_place))
+  end
+  if first == size or scan == 0 then return first < size end
+  local tickets, scores = between(first, math.min(first + scan, size) - 1)
+  for i, ticket in ipairs(tickets) do
+    position = rank .. '\n' .. structure .. '\n' .. (scores[i] or '0') .. ' ' .. place_of(ticket)
+    local job = if_here(load(id_of(ticket)), ticket)
+    if job and job[STATE] == tonumber(rank) and (queue == '' or job[QUEUE] == queue)
+      and (name == '' or name_of(job) == name) then
+      found[#found + 1], found[#found + 2] = position .. '\n' .. job[ID], whole(job)
+    end
+  end
+  scan = scan - #tickets
+  return first + #tickets < size
+end
+
+for rank in string.gmatch(ranks, '%d') do
+  if not after_rank or rank >= after_rank then
+    for _, structure in ipairs(structures(tonumber(rank))) do
+      if rank ~= after_rank or structure >= after_structure then
+        if look(rank, structure) then return {position, found} end
+      end
+    end
   end
 end
-return {low + #tickets < size and position or '', rows}
+return {false, found}

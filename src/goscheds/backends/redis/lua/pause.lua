@@ -1,3 +1,4 @@
+-- Uses prelude, lines, front.
 -- Pauses or resumes a queue. ARGV: queue, '1' to pause.
 local queue, pausing = ARGV[1], ARGV[2] == '1'
 call(pausing and 'SADD' or 'SREM', PREFIX .. 'paused', queue)

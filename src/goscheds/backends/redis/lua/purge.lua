@@ -1,17 +1,19 @@
+-- Uses prelude, jobs.
 -- Deletes settled jobs. ARGV: state, before (microseconds), limit, queue ('' = all), how many to pass over.
 -- Reply: how many were deleted, and how many of another queue were passed over; both 0 at the end.
-local state, before, limit, queue, over = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local found = call('ZRANGEBYSCORE', PREFIX .. state, '-inf', '(' .. before, 'LIMIT', over, limit)
+local before, limit, queue, over = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local STATES = {done = DONE, dead = DEAD, cancelled = CANCELLED}
+local found = call('ZRANGEBYSCORE', PREFIX .. ARGV[1], '-inf', '(' .. before, 'LIMIT', over, limit)
 local tickets, keys = {}, {}
 for _, ticket in ipairs(found) do
-  local key = job_key(id_of(ticket))
-  local at = call('HGET', key, 'queue')
-  if queue == '' or at == queue then
-    count(state, at, -1)
-    tickets[#tickets + 1], keys[#keys + 1] = ticket, key
+  local id = id_of(ticket)
+  local job = load(id)
+  if queue == '' or not job or job[QUEUE] == queue then
+    if job then count(STATES[ARGV[1]], job[QUEUE], -1) end -- otherwise somebody else deleted it
+    tickets[#tickets + 1], keys[#keys + 1] = ticket, JOB .. id
   end
 end
-many('ZREM', PREFIX .. state, tickets)
+many('ZREM', PREFIX .. ARGV[1], tickets)
 for first = 1, #keys, CHUNK do call('UNLINK', unpack(keys, first, math.min(first + CHUNK - 1, #keys))) end
-flush()
+flush_counts()
 return {#keys, #found - #keys}

@@ -1,6 +1,8 @@
--- Stores a batch of new jobs. ARGV: Records (msgpack). Reply: the ids in order, of holders where a key was taken.
-local records, ids = cmsgpack.unpack(ARGV[1]), {}
-reserve_places(#records)
-for i, record in ipairs(records) do ids[i] = push(record) end
-flush()
+-- Uses single, prelude, lines.
+-- Stores a batch of new jobs. ARGV: how many, the batch (codec.py). Reply: the ids, of those that are there instead where
+-- a job was not stored; nothing if all were.
+reserve_places(ARGV[1])
+local ids = push(ARGV[2], 1, #ARGV[2])
+flush_lines()
+flush_counts()
 return ids

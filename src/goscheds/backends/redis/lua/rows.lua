@@ -1,7 +1,10 @@
--- Jobs by id. ARGV: ids (msgpack), queue, name ('' = any). Reply: rows; unknown ids are left out.
-local rows = {}
-for _, id in ipairs(cmsgpack.unpack(ARGV[1])) do
-  local job = load(id, FIELDS)
-  if job and is_asked_for(job, ARGV[2], ARGV[3]) then rows[#rows + 1] = row(id, job) end
+-- Uses prelude, jobs.
+-- Jobs by id. ARGV: queue, name ('' = any), ids. Reply: id and job of each, alternating; unknown ids are left out.
+local reply = {}
+for i = 3, #ARGV do
+  local job = load(ARGV[i])
+  if job and (ARGV[1] == '' or job[QUEUE] == ARGV[1]) and (ARGV[2] == '' or name_of(job) == ARGV[2]) then
+    reply[#reply + 1], reply[#reply + 2] = ARGV[i], whole(job)
+  end
 end
-return rows
+return reply

@@ -1,3 +1,4 @@
+-- Uses prelude.
 -- The workers with a lease, and those without that still hold jobs. Reply: rows of id, expiry, info, jobs held.
 local rows, known = {}, call('ZRANGE', PREFIX .. 'workers', 0, -1, 'WITHSCORES')
 for i = 1, #known, 2 do

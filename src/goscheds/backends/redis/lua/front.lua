@@ -1,0 +1,17 @@
+-- Going back to the head of a line.
+
+-- Wakes the next worker for what is left in other levels than 0.
+local function pass_on(queue)
+  for _, level in ipairs(call('ZRANGE', levels_key(queue), 0, -1)) do
+    if call('EXISTS', line_key(queue, level)) == 1 then return ring(queue) end
+  end
+end
+
+local function put_in_front(job, ticket)
+  local queue, level = job[QUEUE], job[PRIORITY]
+  call('LPUSH', line_key(queue, level), ticket)
+  if level ~= 0 then
+    call('ZADD', levels_key(queue), level, level)
+    ring(queue)
+  end
+end

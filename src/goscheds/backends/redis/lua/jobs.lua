@@ -1,0 +1,41 @@
+-- Reading and writing jobs.
+local function id_of(ticket) return sub(ticket, 17) end
+local function place_of(ticket) return sub(ticket, 1, 16) end
+
+-- A stored job by the numbers above, or nothing: where somebody else has put something there, it is no job. A script that
+-- failed at it would lose what it holds at that moment.
+local function open(id, value)
+  if type(value) ~= 'string' or #value < FORM_SIZE then return end
+  local job = {decode(FORM, value)}
+  if not NAMES[job[STATE]] then return end
+  local queue = FORM_SIZE + job[WORKER_SIZE]
+  job[QUEUE], job[ID], job[VALUE] = sub(value, queue + 1, queue + job[QUEUE_SIZE]), id, value
+  return job
+end
+
+-- A job with all its texts.
+local function load_whole(id) return open(id, redis.pcall('GET', JOB .. id)) end
+
+-- A job without its long texts: what decisions are made by.
+local function load(id) return open(id, redis.pcall('GETRANGE', JOB .. id, 0, STANDING)) end
+
+local function worker_of(job) return sub(job[VALUE], FORM_SIZE + 1, FORM_SIZE + job[WORKER_SIZE]) end
+
+local function unique_of(job)
+  local before = FORM_SIZE + job[WORKER_SIZE] + job[QUEUE_SIZE]
+  return sub(job[VALUE], before + 1, before + job[UNIQUE_SIZE])
+end
+
+local function name_of(job)
+  local before = FORM_SIZE + job[WORKER_SIZE] + job[QUEUE_SIZE] + job[UNIQUE_SIZE]
+  return sub(job[VALUE], before + 1, before + job[NAME_SIZE])
+end
+
+-- A job as it is stored.
+local function whole(job) return #job[VALUE] <= STANDING and job[VALUE] or call('GET', JOB .. job[ID]) end
+
+-- The job, or nothing where the ticket was left behind.
+local function if_here(job, ticket) return job and job[PLACE] == place_of(ticket) and job or nil end
+
+-- Writes the numbers of HEAD.
+local function mark(job) call('SETRANGE', JOB .. job[ID], 0, pack(HEAD, unpack(job, 1, RESULT_SIZE))) end

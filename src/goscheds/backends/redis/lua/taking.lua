@@ -1,0 +1,29 @@
+-- Taking jobs into a worker's hands.
+local deadlines = {}
+
+-- Puts a whole job, ready or lost, into a worker's hands under a new fence; its ticket is in the worker's list, or put
+-- there.
+local function take(job, worker, timed)
+  count(job[STATE], job[QUEUE], -1)
+  count(ACTIVE, job[QUEUE], 1)
+  if timed and job[TIMEOUT] ~= 0 then
+    deadlines[#deadlines + 1], deadlines[#deadlines + 2] = now + job[TIMEOUT], job[PLACE] .. job[ID]
+  end
+  local old, form = job[VALUE], FORM_SIZE + job[WORKER_SIZE]
+  job[STATE], job[FENCE], job[CHANGED_AT], job[WORKER_SIZE] = ACTIVE, job[FENCE] + 1, now, #worker
+  job[VALUE] = pack(HEAD, unpack(job, 1, RESULT_SIZE)) .. sub(old, HEAD_SIZE + 1, FORM_SIZE) .. worker .. sub(old, form + 1)
+  call('SET', JOB .. job[ID], job[VALUE])
+end
+
+-- Gives a ticket that BLMOVE took back to the head of its line; nothing if the claim was finished meanwhile.
+local function put_back(worker, ticket)
+  local job = if_here(load(id_of(ticket)), ticket)
+  if job and job[STATE] == ACTIVE and worker_of(job) == worker then return end
+  if call('LREM', active_key(worker), 1, ticket) == 1 and job and job[STATE] == READY then
+    put_in_front(job, ticket)
+  end
+end
+
+local function flush_deadlines()
+  many('ZADD', PREFIX .. 'deadlines', deadlines)
+end
