@@ -51,10 +51,7 @@ class RedisStore:
             check_server(self._server.client, self._shown, self._options["eviction"])
         schema = int(self._server.run("open", SCHEMA))
         if schema > SCHEMA:
-            raise SchemaTooNew(
-                f"{self!r} was written by a later goscheds (format {schema}; this one knows {SCHEMA}). "
-                "Install that version here."
-            )
+            raise SchemaTooNew(f"{self!r} has format {schema}; this goscheds knows {SCHEMA}. Install a later one here.")
         self._waiting.closed = self._server.closed = self._work.closed = self._pulse.closed = False
 
     def close(self) -> None:
