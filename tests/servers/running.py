@@ -213,14 +213,20 @@ class Postgres(Local):
         self._programs = Path(route.at)
         if os.geteuid() == 0:
             self._step_down()
-        initdb = [self._programs / "initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "-E", "UTF8"]
-        made = subprocess.run(
-            [*initdb, "--no-locale", "--no-sync"], capture_output=True, text=True, check=False, **self.owner
-        )
-        if made.returncode:
-            raise RuntimeError(f"{route}: initdb failed.\n{made.stdout}{made.stderr}")
+        self.make_data()
         local = ("listen_addresses=127.0.0.1", f"unix_socket_directories={self.folder}")
         self._settings = (*local, *POSTGRES_SETTINGS, *settings)
+
+    def make_data(self) -> None:
+        """Make the data directory of a new server."""
+        self.run_program("initdb", "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-locale", "--no-sync")
+
+    def run_program(self, name: str, *arguments: str) -> None:
+        """Run one of Postgres's programs on the data directory."""
+        program = [self._programs / name, "-D", self._data, *arguments]
+        ran = subprocess.run(program, capture_output=True, text=True, check=False, **self.owner)
+        if ran.returncode:
+            raise RuntimeError(f"{self.route}: {name} failed.\n{ran.stdout}{ran.stderr}")
 
     @property
     def _data(self) -> Path:
