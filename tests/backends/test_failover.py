@@ -26,12 +26,12 @@ def postgres_pair() -> Iterator[Pair]:
 
 
 def test_an_open_store_and_a_worker_go_on_with_the_new_primary(postgres_pair: Pair):
-    store = connect(postgres_pair.short_url, "shop")
+    store = connect(postgres_pair.url, "shop")
     store.open()
     worker = hire(store)
     store.push(jobs(20, queue="held"))
     claims = gather(store, worker, "held")
-    with Scheduler(postgres_pair.short_url, "mail") as scheduler:
+    with Scheduler(postgres_pair.url, "mail") as scheduler:
 
         @scheduler.job
         def work(number: int) -> int:
@@ -48,7 +48,7 @@ def test_an_open_store_and_a_worker_go_on_with_the_new_primary(postgres_pair: Pa
     eventually(lambda: store._bell.patience == 1)  # it hears the new primary
     settle_in()
     began = time.monotonic()
-    other = connect(postgres_pair.short_url, "shop")
+    other = connect(postgres_pair.url, "shop")
     other.open()
     other.push([job("one")])
     assert ids(waiting.result(LATE)) == ["one"]

@@ -66,12 +66,6 @@ class Pair:
     @property
     def url(self) -> str:
         """Both of them."""
-        ports = ",".join(str(server.port) for server in self._all)
-        return f"postgresql://postgres@/postgres?host=127.0.0.1,127.0.0.1&port={ports}"
-
-    @property
-    def short_url(self) -> str:
-        """The same as people write it."""
         hosts = ",".join(f"127.0.0.1:{server.port}" for server in self._all)
         return f"postgresql://postgres@{hosts}/postgres"
 

@@ -116,6 +116,11 @@ class Local(ABC):
         """What to run."""
 
     @property
+    def running(self) -> bool:
+        """Whether it was started, and neither stopped nor killed since."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """The running server's process id."""
         assert self._process is not None

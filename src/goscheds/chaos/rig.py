@@ -108,7 +108,7 @@ def opened(url: str, namespace: str) -> Iterator[Store]:
 def proxied(url: str, seed: int) -> Iterator[Proxy | None]:
     """A proxy to the URL's server; None where there is none, or several, or where it is reached by TLS."""
     parts = urlsplit(url)
-    several = "+" in parts.scheme  # they name each other, past any proxy
+    several = "+" in parts.scheme or "," in parts.netloc  # they name each other, or are named, past any proxy
     port = None if several else parts.port or PORTS.get(parts.scheme)
     if not parts.hostname or not port or parts.scheme == "rediss":
         yield None

@@ -12,6 +12,7 @@
 SELECT {now}
 
 -- name: claim
+-- A job may have come back to the line since the clock was read: it is never given before it was due.
 WITH clock AS MATERIALIZED (SELECT {now} AS moment),
 chosen AS MATERIALIZED (
     SELECT id FROM goscheds_jobs
@@ -22,7 +23,8 @@ chosen AS MATERIALIZED (
     ORDER BY priority DESC, seq LIMIT :limit {lock}
 )
 UPDATE goscheds_jobs SET
-    state = 2, fence = fence + 1, worker = :worker, changed_at = moment,
+    state = 2, fence = fence + 1, worker = :worker,
+    changed_at = CASE WHEN execute_at > moment THEN execute_at ELSE moment END,
     deadline = CASE WHEN timeout > 0 THEN moment + timeout ELSE 0 END
 FROM clock WHERE ns = :ns AND id {chosen}
 RETURNING {claim}

@@ -1,0 +1,72 @@
+CREATE TABLE goscheds_schema (version int NOT NULL, oldest int NOT NULL);
+INSERT INTO goscheds_schema (version, oldest) VALUES (1, 1);
+CREATE TABLE goscheds_namespaces (
+    ns int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    duty_until bigint NOT NULL DEFAULT 0,
+    duty text COLLATE "C" NOT NULL DEFAULT '', 
+    name text COLLATE "C" NOT NULL UNIQUE
+) WITH (fillfactor = 50);
+CREATE TABLE goscheds_workers (
+    expires_at bigint NOT NULL,
+    ns int NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    info bytea NOT NULL,
+    PRIMARY KEY (ns, id)
+) WITH (fillfactor = 50);
+CREATE TABLE goscheds_paused (ns int NOT NULL, queue text COLLATE "C" NOT NULL, PRIMARY KEY (ns, queue));
+CREATE SEQUENCE goscheds_seq;
+CREATE TABLE goscheds_jobs (
+    seq bigint NOT NULL, 
+    execute_at bigint NOT NULL,
+    timeout bigint NOT NULL,
+    fence bigint NOT NULL DEFAULT 0,
+    deadline bigint NOT NULL DEFAULT 0, 
+    pushed_at bigint NOT NULL,
+    changed_at bigint NOT NULL,
+    ns int NOT NULL,
+    state smallint NOT NULL,
+    priority smallint NOT NULL,
+    cancelling smallint NOT NULL DEFAULT 0,
+    id text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    queue text COLLATE "C" NOT NULL,
+    unique_key text COLLATE "C" NOT NULL,
+    worker text COLLATE "C" NOT NULL DEFAULT '',
+    payload bytea NOT NULL,
+    meta bytea NOT NULL,
+    result bytea NOT NULL DEFAULT '',
+    
+    
+    PRIMARY KEY (id, ns)
+) WITH (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_insert_scale_factor = 0.1, autovacuum_analyze_scale_factor = 0.05
+);
+CREATE INDEX goscheds_ready ON goscheds_jobs (ns, queue, priority DESC, seq) WHERE state = 1;
+CREATE INDEX goscheds_due ON goscheds_jobs (ns, execute_at, seq) WHERE state = 0;
+CREATE INDEX goscheds_held ON goscheds_jobs (ns, worker) WHERE state = 2;
+CREATE INDEX goscheds_deadline ON goscheds_jobs (ns, deadline) WHERE state = 2 AND deadline > 0;
+CREATE INDEX goscheds_cancelling ON goscheds_jobs (ns, worker) WHERE state = 2 AND cancelling = 1;
+CREATE UNIQUE INDEX goscheds_unique ON goscheds_jobs (ns, unique_key) WHERE state < 3 AND unique_key <> '';
+CREATE INDEX goscheds_settled ON goscheds_jobs (ns, state, changed_at, queue) WHERE state >= 3;
+INSERT INTO "goscheds_namespaces" ("ns", "duty_until", "duty", "name") OVERRIDING SYSTEM VALUE VALUES (1, 0, '', 'sample');
+INSERT INTO "goscheds_workers" ("expires_at", "ns", "id", "info") OVERRIDING SYSTEM VALUE VALUES (1795502131890119, 1, 'vm:25431:d0804d7e', '\x'::bytea);
+INSERT INTO "goscheds_workers" ("expires_at", "ns", "id", "info") OVERRIDING SYSTEM VALUE VALUES (1795502133891814, 1, 'worker-that-is-gone', '\x7b7d'::bytea);
+INSERT INTO "goscheds_paused" ("ns", "queue") OVERRIDING SYSTEM VALUE VALUES (1, 'quiet');
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (0, 1795502131859762, 0, 1, 0, 1795502131859762, 1795502131878568, 1, 3, 0, 0, 'done', 'work', 'default', '', '', '\x7b2276223a312c2261726773223a7b226e756d626572223a312c2274657874223a22e29883205c7530303030205c2271756f7465645c222027747769636527205c5c20f09f92a9227d7d'::bytea, '\x'::bytea, '\x7b226e756d626572223a312c2274657874223a22e29883205c7530303030205c2271756f7465645c222027747769636527205c5c20f09f92a9227d'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (0, 1795502131861401, 0, 1, 0, 1795502131861401, 1795502131882250, 1, 4, 0, 0, 'dead', 'fail', 'other', '', '', '\x7b2276223a312c2261726773223a7b22686f77223a22666f7220676f6f64227d7d'::bytea, '\x7b22617474656d707473223a312c226572726f72223a22e29883205c7530303030205c2271756f7465645c222027747769636527205c5c20f09f92a9222c227472616365223a2254726163656261636b20286d6f737420726563656e742063616c6c206c617374293a5c6e202046696c65205c222f776f726b2f77742f7067746f706f2f7372632f676f7363686564732f657865637574696f6e2e70795c222c206c696e65203133332c20696e205f63616c6c5c6e2020202076616c7565203d2063616c6c28295c6e2020202020202020202020205e5e5e5e5e5e5c6e202046696c65205c222f776f726b2f77742f7067746f706f2f7372632f676f7363686564732f68616e646c6572732e70795c222c206c696e65203133332c20696e203c6c616d6264613e5c6e2020202072657475726e206c616d6264613a2066756e6374696f6e282a2a676976656e295c6e202020202020202020202020202020202020205e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5c6e202046696c65205c222f776f726b2f77742f7067746f706f2f74657374732f73616d706c65732f73616d706c652e70795c222c206c696e652034392c20696e206661696c5c6e202020207261697365204769766555702854455854295c6e676f7363686564732e6572726f72732e4769766555703a20e29883205c7530303030205c2271756f7465645c222027747769636527205c5c20f09f92a95c6e227d'::bytea, '\x'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (4, 4949102131884493, 0, 1, 0, 1795502131862471, 1795502131884493, 1, 0, 0, 0, 'retried', 'fail', 'other', '', '', '\x7b2276223a312c2261726773223a7b22686f77223a226f6e6365227d2c227265747279223a7b226d61785f617474656d707473223a337d7d'::bytea, '\x7b22617474656d707473223a312c226572726f72223a22e29883205c7530303030205c2271756f7465645c222027747769636527205c5c20f09f92a9227d'::bytea, '\x'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (0, 1795502131892926, 0, 1, 0, 1795502131892926, 1795502131894432, 1, 4, 0, 0, 'dead-traced', 'fail', 'held', '', '', '\x7b2276223a312c2261726773223a7b22686f77223a2262792068616e64227d7d'::bytea, '\x7b22617474656d707473223a32302c2263726173686573223a312c226572726f72223a2256616c75654572726f723a206e6f222c227472616365223a2254726163656261636b20286d6f737420726563656e742063616c6c206c617374293a5c6ee29883205c7530303030205c2271756f7465645c222027747769636527205c5c20f09f92a9227d'::bytea, '\x'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (6, 1795502131895143, 0, 1, 0, 1795502131895143, 1795502131897246, 1, 2, 0, 0, 'active', 'work', 'held', '', 'worker-that-is-gone', '\x7b2276223a312c2261726773223a7b226e756d626572223a387d7d'::bytea, '\x'::bytea, '\x'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (7, 1795502131895940, 3000000, 1, 1795502134897246, 1795502131895940, 1795502131897246, 1, 2, 0, 0, 'active-timed', 'work', 'held', '', 'worker-that-is-gone', '\x7b2276223a312c2261726773223a7b226e756d626572223a397d2c2274696d656f7574223a313030303030307d'::bytea, '\x'::bytea, '\x'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (8, 1795502131896690, 0, 1, 0, 1795502131896690, 1795502131897246, 1, 2, 0, 1, 'active-cancelling', 'work', 'held', '', 'worker-that-is-gone', '\x7b2276223a312c2261726773223a7b226e756d626572223a31307d7d'::bytea, '\x'::bytea, '\x'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (9, 1795502131899266, 0, 0, 0, 1795502131899266, 1795502131899266, 1, 1, 0, 0, 'ready', 'work', 'default', '', '', '\x7b2276223a312c2261726773223a7b226e756d626572223a393030373139393235343734303939322c2274657874223a22e29883205c7530303030205c2271756f7465645c222027747769636527205c5c20f09f92a9227d7d'::bytea, '\x'::bytea, '\x'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (10, 1795502131900276, 0, 0, 0, 1795502131900276, 1795502131900276, 1, 1, 0, 0, 'ready-too', 'work', 'default', '', '', '\x7b2276223a312c2261726773223a7b226e756d626572223a393030373139393235343734303939322c2274657874223a22e29883205c7530303030205c2271756f7465645c222027747769636527205c5c20f09f92a9227d7d'::bytea, '\x'::bytea, '\x'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (11, 1795502131901243, 0, 0, 0, 1795502131901243, 1795502131901243, 1, 1, 7, 0, 'ready-first', 'work', 'default', 'key', '', '\x7b2276223a312c2261726773223a7b226e756d626572223a337d7d'::bytea, '\x'::bytea, '\x'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (12, 1795502131902362, 0, 0, 0, 1795502131902362, 1795502131903775, 1, 5, 0, 0, 'cancelled', 'work', 'default', 'another', '', '\x7b2276223a312c2261726773223a7b226e756d626572223a347d7d'::bytea, '\x'::bytea, '\x'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (13, 7226582400000000, 0, 0, 0, 1795502131904518, 1795502131904518, 1, 0, 0, 0, 'scheduled', 'work', 'default', '', '', '\x7b2276223a312c2261726773223a7b226e756d626572223a357d7d'::bytea, '\x'::bytea, '\x'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (14, 1795502132905204, 0, 0, 0, 1795502131905204, 1795502131905204, 1, 0, 0, 0, 'due', 'work', 'default', '', '', '\x7b2276223a312c2261726773223a7b226e756d626572223a367d7d'::bytea, '\x'::bytea, '\x'::bytea);
+INSERT INTO "goscheds_jobs" ("seq", "execute_at", "timeout", "fence", "deadline", "pushed_at", "changed_at", "ns", "state", "priority", "cancelling", "id", "name", "queue", "unique_key", "worker", "payload", "meta", "result") OVERRIDING SYSTEM VALUE VALUES (15, 1795502131905931, 0, 0, 0, 1795502131905931, 1795502131905931, 1, 1, 0, 0, 'paused', 'work', 'quiet', '', '', '\x7b2276223a312c2261726773223a7b226e756d626572223a377d7d'::bytea, '\x'::bytea, '\x'::bytea);
+SELECT setval('goscheds_seq', 15);
+SELECT setval('goscheds_namespaces_ns_seq', 1);
