@@ -9,7 +9,7 @@ from statistics import median
 from entrants import BARE, OURS, STORES
 from tables import PARTS, Figure, entrants, rates
 
-from goscheds.bench.picture import BLUE, GREY, Bar, Dots, Panel, picture
+from goscheds.bench.picture import BLUE, GREY, INK, Bar, Dots, Panel, picture
 
 NAMES = {"redis": "Redis", "postgres": "Postgres", "sqlite": "SQLite", "memory": "memory"}
 STYLES = ("sync", "async")
@@ -47,4 +47,5 @@ def _dots(figures: list[Figure], measure: str) -> Iterator[Dots]:
         of_store = [one for one in figures if one["store"] == store and one["measure"] == measure]
         for peer in entrants(of_store):
             of = [one for one in of_store if one["peer"] == peer]
-            yield Dots(f"{peer}, {NAMES[store]}", tuple(median(one[part] for one in of) for part in PARTS))
+            ink = BLUE if peer == OURS else INK
+            yield Dots(f"{peer}, {NAMES[store]}", tuple(median(one[part] for one in of) for part in PARTS), ink)

@@ -38,6 +38,7 @@ class Dots:
 
     label: str
     values: tuple[float, ...]
+    ink: str = INK  # of the label
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def _panel(panel: Panel, y: float) -> Iterator[str]:
         yield _text(x, top - 5, scale.name(tick), size=10, colour=SOFT, anchor="middle")
     for n, row in enumerate(panel.rows):
         middle = y + HEAD + ROW * n + ROW / 2 - 4
-        yield _text(LEFT - 10, middle + 4, row.label, size=12, anchor="end")
+        ink = row.ink if isinstance(row, Dots) else INK
+        yield _text(LEFT - 10, middle + 4, row.label, size=12, colour=ink, anchor="end")
         yield from _bar(row, scale, middle) if isinstance(row, Bar) else _dots(row, scale, middle)
 
 
@@ -102,7 +104,8 @@ def _dots(dots: Dots, scale: _Linear | _Log, y: float) -> Iterator[str]:
     yield f'<line x1="{xs[0]:.1f}" y1="{y:.1f}" x2="{xs[-1]:.1f}" y2="{y:.1f}" stroke="{PALE}" stroke-width="2"/>'
     for x, shade in reversed(list(zip(xs, SHADES, strict=True))):
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{shade}" stroke="{SHADES[0]}" stroke-width="1"/>'
-    yield _text(xs[-1] + 10, y + 4, f"{dots.values[0]:.3g}", size=11, colour=INK)
+    first = dots.values[0]
+    yield _text(xs[-1] + 10, y + 4, f"{first:,.0f}" if first >= 100 else f"{first:.3g}", size=11)  # noqa: PLR2004 - three digits
 
 
 def _legend(names: Sequence[str], y: float) -> Iterator[str]:
