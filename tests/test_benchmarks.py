@@ -46,7 +46,7 @@ def test_a_table_has_the_medians_of_all_turns_and_what_was_not_measured(tmp_path
     assert "| goscheds |  |  | 2,000 (1,000 to 3,000) |  |" in table
     assert "| bare loop |  |  | 9,000 (9,000 to 9,000) | 9,000 (9,000 to 9,000) |" in table
     assert "2 of 10, by up to 40 ms" in table
-    assert "- RQ, drain sync: no such package" in table
+    assert "- drain sync: RQ (no such package)" in table
     drawn = (tmp_path / "peers.svg").read_text()
     assert "goscheds, sync handler" in drawn
     assert "bare loop" not in drawn

@@ -46,13 +46,18 @@ def tables(figures: list[Figure]) -> Iterator[str]:
         server = next((figure["server"] for figure in good), store)
         yield f"### {server}"
         yield from (text for text in (_rates(good), _latencies(good), _costs(good)) if text)
-        failed = dict.fromkeys(
-            (one["peer"], one["measure"], one["style"], one["failed"]) for one in of_store if "failed" in one
-        )
-        if failed:
-            yield "Not measured:\n" + "\n".join(
-                f"- {peer}, {measure} {style}: {why}" for peer, measure, style, why in failed
-            )
+        if missing := _missing(of_store):
+            yield "Not measured:\n\n" + "\n".join(missing)
+
+
+def _missing(figures: list[Figure]) -> list[str]:
+    """What did not come about, and why; who did not do the same for the same reason stands in one line."""
+    who: dict[tuple[str, str], list[str]] = {}
+    for one in figures:
+        if "failed" in one:
+            names = who.setdefault((f"{one['measure']} {one['style']}".strip(), one["failed"]), [])
+            names += [one["peer"]] if one["peer"] not in names else []
+    return [f"- {measure}: {', '.join(names)} ({why})" for (measure, why), names in who.items()]
 
 
 def entrants(figures: Iterable[Figure]) -> list[str]:
