@@ -50,7 +50,12 @@ SELECT set_config('lock_timeout', '2s', true)
 SELECT 1 WHERE to_regclass('goscheds_schema') IS NOT NULL
 
 -- name: session
-SELECT set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),
+-- Also that a transaction ends whose client has gone, or was stopped, between two of its statements: its locks keep jobs
+-- from being recovered.
+SELECT set_config('idle_in_transaction_session_timeout', '20s', false),
+    set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+    set_config('tcp_keepalives_count', '3', false),
+    set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),
     set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
     set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false),
     set_config('default_transaction_isolation', 'read committed', false)

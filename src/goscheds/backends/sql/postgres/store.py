@@ -116,7 +116,9 @@ class PostgresStore(SqlStore[Run]):
             with connection.pipeline():
                 settled = self._send(connection, self.sql.settle, **_settlement(worker, outcomes))
                 claimed = self._send(connection, self.sql.claim, queue=queue, worker=worker, limit=limit)
-                return _accepted(settled.fetchall(), outcomes), to_claims(claimed.fetchall())
+            # Not before: to ask for answers within is to send the end after they came. Should the connection break in
+            # between, the server waits for it and keeps the jobs locked, so that nobody recovers them.
+            return _accepted(settled.fetchall(), outcomes), to_claims(claimed.fetchall())
 
         both = self._again(work)
         self._ring_for(outcomes)
@@ -132,7 +134,8 @@ class PostgresStore(SqlStore[Run]):
                 return self._run(connection, statement, **parameters)
             with connection.pipeline(), connection.transaction():
                 connection.execute(self.sql.freely)
-                return self._send(connection, statement, **parameters).fetchall()
+                found = self._send(connection, statement, **parameters)
+            return found.fetchall()
 
         return self._again(work)
 
