@@ -307,7 +307,12 @@ def test_a_namespace_is_erased_without_its_neighbours(connect):
 def test_scripts_that_the_server_forgot_are_sent_again(store, server):
     store.push([job("one")])
     server.script_flush()
-    assert ids(store.claim("default", hire(store), 1, 0)) == ["one"]
+    worker = hire(store)
+    (claim,) = store.claim("default", worker, 1, 0)
+    store.push([job("two")])
+    server.script_flush()
+    accepted, claims = store.settle_and_claim(worker, [Outcome.done(claim)], "default", 1)
+    assert (accepted, ids(claims)) == (["one"], ["two"])
 
 
 @pytest.mark.slow
