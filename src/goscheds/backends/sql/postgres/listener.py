@@ -111,7 +111,8 @@ class Listener(ListeningBell):
 
     def _pass_on(self, connection: Connection, topic: str) -> None:
         with self._calling:
-            key = self._calls.pop(topic)
+            if (key := self._calls.pop(topic, None)) is None:
+                return  # it was on its way when the topic was passed on before
             connection.execute(f'UNLISTEN "goscheds.{key}"')
             connection.execute(self._sql.pass_on, {"key": key, "channel": self._channel, "free": FREE + topic})
 
