@@ -109,27 +109,17 @@ def _latencies(figures: list[Figure]) -> str:
 
 
 def _costs(figures: list[Figure]) -> str:
+    heads = ["", "server's work for a job, busy"]
+    if any(one["measure"] == "idle" for one in figures):
+        heads += ["an idle worker: memory, MB", "CPU, % of a core", "server's work, a second"]
     rows = []
     for peer in entrants(one for one in figures if one["peer"] != BARE):
         busy = [one for one in figures if one["peer"] == peer and one["measure"] == "drain" and one.get("work")]
         idle = [one for one in figures if one["peer"] == peer and one["measure"] == "idle"]
         names = list(busy[0]["work"]) if busy else []
         work = [f"{median(one['work'][name] / one['jobs'] for one in busy):,.3g} {name}" for name in names]
-        rows.append([peer, ", ".join(work), *_idle(idle)])
-    return (
-        markdown(
-            [
-                "",
-                "server's work for a job, busy",
-                "an idle worker: memory, MB",
-                "CPU, % of a core",
-                "server's work, a second",
-            ],
-            rows,
-        )
-        if any(cell for row in rows for cell in row[1:])
-        else ""
-    )
+        rows.append([peer, ", ".join(work), *_idle(idle)][: len(heads)])
+    return markdown(heads, rows) if any(cell for row in rows for cell in row[1:]) else ""
 
 
 def _idle(idle: list[Figure]) -> list[str]:
