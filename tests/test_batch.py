@@ -15,7 +15,7 @@ from goscheds.record import Outcome
 
 def run(id: str = "", crashes: int = 0) -> Run:
     held = claim(id=id or "a")
-    return Run(held, Context(lambda: None, 1, 1, "w"), Meta(crashes=crashes))
+    return Run(held, Context(lambda: None, 1, 1, "w"), (id, 1), Meta(crashes=crashes))
 
 
 def outcome() -> Outcome:

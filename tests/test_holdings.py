@@ -243,6 +243,7 @@ def test_what_is_settled_is_followed_by_what_is_claimed(kind, clock):
     pushed(store, *"abc")
     with holding(store) as holdings:
         [first] = holdings.claim("default", 1, 0)
+        assert holdings.finish(first)
         second, third = holdings.settle_and_claim([done(first)], "default", 5)
         assert states(store, *"abc") == [State.DONE, State.ACTIVE, State.ACTIVE]
         assert holdings.unfinished() == [second, third]

@@ -34,7 +34,7 @@ def streaming(store, handler, slots=10, sync=lambda job: None, block=BLOCK):
         execution = Execution(handlers, KEEP, "w", loop)
         holdings = Holdings(store, "w", execution, loop)
         watch = Watch(holdings, execution)
-        lane = AsyncLane("default", slots, holdings, execution, loop, watch.stopping, block)
+        lane = AsyncLane("default", slots, holdings, execution, loop, watch, block)
         lane.watch, lane.holdings = watch, holdings
         MemoryStore.heartbeat(store, "w", 1000, b"")
         watch.start()
@@ -125,7 +125,7 @@ def test_each_slot_is_free_again_however_its_run_ended():
             pushed(store, timed, timeout=timedelta(milliseconds=1))
             until(lambda cancelled=cancelled: states(store, cancelled) == [State.CANCELLED])
             store.move([Move.cancel(timed), Move.cancel(fails)])
-        until(lambda: lane._free == 2, "both slots to be free")
+        until(lambda: not lane._running, "both slots to be free")
 
 
 def test_a_sync_handler_that_turns_up_runs_in_a_thread():
@@ -163,24 +163,48 @@ def test_a_cancelled_sync_handler_keeps_its_slot_until_it_returns():
         assert states(store, "a") == [State.CANCELLED]
 
 
-def test_what_ends_while_a_settle_is_on_its_way_goes_with_the_next():
-    store, on_its_way, answer, batches = Tampered(), threading.Event(), threading.Event(), []
+def settling(store, *ids: str) -> tuple[list[list[str]], threading.Event]:
+    """What was settled together, from now on; the settles of these wait for the event."""
+    batches, answer = [], threading.Event()
 
-    def slow(worker, outcomes):
-        batches.append(len(outcomes))
-        if len(batches) == 1:
-            on_its_way.set()
+    def settle(worker, outcomes):
+        batches.append([outcome.id for outcome in outcomes])
+        if outcomes[0].id in ids:
             heard(answer)
 
-    store.before["settle"] = slow
-    pushed(store, "first")
-    with streaming(store, nothing) as lane:
-        heard(on_its_way)
-        pushed(store, *"abcde")
-        until(lambda: len(lane._outcomes) == 5)
+    store.before["settle"] = settle
+    return batches, answer
+
+
+def test_what_ends_while_the_settles_are_on_their_way_goes_with_the_next():
+    store, gates = Tampered(), {kind: Gate() for kind in "abc"}
+    batches, answer = settling(store, "a", "b")
+    pushed(store, "a", "b", *(ids := ["c1", "c2", "c3"]))
+    with streaming(store, lambda job: gates[job.id[0]](job)) as lane:
+        until(lambda: gates["b"].reached and len(gates["c"].reached) == len(ids))
+        for kind in "ab":  # one for each pump
+            gates[kind].open()
+            until(lambda kind=kind: [kind] in batches)
+        gates["c"].open()
+        until(lambda: len(lane._ended) == len(ids))
         answer.set()
-        all_done(store, "first", *"abcde")
-    assert batches == [1, 5]
+        all_done(store, "a", "b", *ids)
+    assert [sorted(batch) for batch in batches] == [["a"], ["b"], ids]
+
+
+def test_a_settle_that_takes_long_holds_up_no_other():
+    store, gates = Tampered(), {kind: Gate() for kind in "ab"}
+    batches, answer = settling(store, "a")
+    pushed(store, "a", "b")
+    with streaming(store, lambda job: gates[job.id](job)):
+        until(lambda: gates["b"].reached)
+        gates["a"].open()
+        until(lambda: batches)
+        gates["b"].open()
+        all_done(store, "b")
+        assert states(store, "a") == [State.ACTIVE]
+        answer.set()
+        all_done(store, "a")
 
 
 def test_a_lane_that_stops_claims_no_more_though_slots_become_free():
@@ -277,7 +301,7 @@ def test_it_settles_on_whatever_a_settle_comes_to(caplog):
     store.before["settle"] = fail
     pushed(store, "a")
     with streaming(store, nothing, slots=1):
-        until(lambda: "settling" in caplog.text)
+        until(lambda: "Trying again" in caplog.text)
         del store.before["settle"]
         pushed(store, "b")
         all_done(store, "b")

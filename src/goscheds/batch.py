@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import inf
 from typing import TypeVar
 
 from goscheds.execution import Run
@@ -18,10 +19,14 @@ SHORT, LONG = 0.010, 0.025
 
 
 class Batch:
-    """Claims that one thread runs one after the other, which the watch may take from it."""
+    """Claims that one thread runs one after the other, which the watch may take from it.
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    ``slow`` is called when it does.
+    """
+
+    def __init__(self, runs: Sequence[Run], slow: Callable[[], object] = lambda: None) -> None:
         self.began = time.monotonic()
+        self.slow = slow
         self._waiting = deque(runs)
         self._outcomes: deque[Outcome] = deque()
 
@@ -45,6 +50,47 @@ class Batch:
         return _drain(self._outcomes)
 
 
+class Backlog:
+    """Claims that a loop has not begun yet, the oldest first, which the watch may take from it."""
+
+    def __init__(self, slow: Callable[[], object]) -> None:
+        self.slow = slow
+        self._waiting: deque[Run] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def began(self) -> float:
+        """Since when the oldest waits, monotonic seconds."""
+        try:
+            return self._waiting[0].taken
+        except IndexError:
+            return inf
+
+    def add(self, runs: Sequence[Run]) -> None:
+        """Let claims wait."""
+        now = time.monotonic()
+        for run in runs:
+            run.taken = now
+        self._waiting.extend(runs)
+
+    def next(self) -> Run | None:
+        """The next claim to run."""
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            return None
+
+    def take_waiting(self) -> list[Run]:
+        """The claims not begun, which the caller now has."""
+        return _drain(self._waiting)
+
+    def take_outcomes(self) -> list[Outcome]:
+        """Outcomes don't stay here."""
+        return []
+
+
 def _drain(items: deque[T]) -> list[T]:
     """All of them, while another thread may be taking them as well."""
     taken: list[T] = []
@@ -66,6 +112,10 @@ class Pace:
             self.limit = max(1, self.limit // 2)
         elif seconds < SHORT and ran >= self.limit:
             self.limit = min(MAX_BATCH, self.limit * 2)
+
+    def slow(self) -> None:
+        """A batch was broken up: one at a time, until they prove short again."""
+        self.limit = 1
 
 
 def apart(runs: list[Run]) -> tuple[list[Run], list[Run]]:

@@ -16,6 +16,8 @@ spends on a job, and few handlers are ever told or wait to be."""
 class Context:
     """Handed to a handler that declares a parameter annotated ``Context``."""
 
+    __slots__ = ("_job", "_load", "_reason", "_stopped", "attempt", "fence", "worker")
+
     def __init__(self, load: Callable[[], Job], attempt: int, fence: int, worker: str) -> None:
         self._load = load
         self._job: Job | None = None

@@ -72,8 +72,7 @@ class Crew:
     def _lane(self, queue: str, slots: int) -> Lane:
         block = BLOCK_INTERRUPTIBLE if isinstance(self._store, Interruptible) else BLOCK
         if self._handlers.asynchronous(queue):
-            stopping = self._watch.stopping
-            return AsyncLane(queue, slots, self._holdings, self._execution, self._loop, stopping, block)
+            return AsyncLane(queue, slots, self._holdings, self._execution, self._loop, self._watch, block)
         return ThreadLane(queue, slots, self._holdings, self._execution, self._watch, block)
 
     def start(self, registered: Callable[[], object] = lambda: None) -> None:

@@ -8,9 +8,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
+from math import inf
 from random import Random
 from typing import Any
+
+from msgspec import Struct
 
 from goscheds.codec import (
     NEW,
@@ -33,27 +36,25 @@ from goscheds.retry import DEFAULT_RETRY, Retry
 from goscheds.verdict import Crashed, End, Hopeless, Keep, Raised, Returned, Stopped, TimedOut, Unknown, judge
 
 log = logging.getLogger("goscheds")
+NOTHING = Returned()
 MAX_RESULT = 262_144
 """Bytes of a handler's return value as JSON; a larger one is not kept."""
 
 
-@dataclass(slots=True, eq=False)
-class Run:
+class Run(Struct, eq=False):
     """A claim on its way through a worker."""
 
     claim: Claim
     context: Context
+    key: tuple[str, int]  # what a claim is known by: the job's id, and the fence
     meta: Meta = NEW
     payload: Payload | None = None
-    deadline: float = float("inf")  # monotonic seconds
-    task: asyncio.Task[None] | None = field(default=None)
+    taken: float = 0.0  # when its lane took it in, monotonic seconds
+    deadline: float = inf  # monotonic seconds
+    asynchronous: bool = False  # its handler is a coroutine function
+    task: asyncio.Task[None] | None = None
     finished: bool = False  # its outcome is made; whoever makes it first is the one
     parted: bool = False  # from its slot: its handler returned, or a spare slot took the place of one that hangs
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """What a claim is known by."""
-        return self.claim.record.id, self.claim.fence
 
     @property
     def retry(self) -> Retry:
@@ -73,9 +74,10 @@ class Execution:
 
     def prepare(self, claim: Claim) -> Run:
         """A claim, with its account read."""
-        meta = decode_meta(claim.record.meta)
-        context = Context(lambda: decode_job(claim.record), meta.attempts + 1, claim.fence, self._worker)
-        return Run(claim, context, meta)
+        record, fence = claim.record, claim.fence
+        meta = decode_meta(record.meta)
+        context = Context(partial(decode_job, record), meta.attempts + 1, fence, self._worker)
+        return Run(claim, context, (record.id, fence), meta)
 
     def run(self, run: Run) -> Outcome:
         """Run a job here; an async handler on the loop, waiting for it."""
@@ -85,7 +87,15 @@ class Execution:
     async def arun(self, run: Run) -> Outcome:
         """Run a job on the loop; a sync handler in a thread."""
         call = self._bind(run)
-        return self.judge(run, await self._acall(call, run) if callable(call) else call)
+        if not callable(call):
+            return self.judge(run, call)
+        if not run.asynchronous:
+            return self.judge(run, await in_thread(self._call, call, run))
+        try:
+            coroutine = call()
+        except Exception as error:  # noqa: BLE001 - a handler that can't take what it is called with
+            return self.judge(run, Raised(error))
+        return self.judge(run, await self._await(coroutine, run))
 
     def judge(self, run: Run, end: End) -> Outcome:
         """What becomes of a run that ended like this, said in the log where it went wrong."""
@@ -118,6 +128,7 @@ class Execution:
         return call
 
     def _begin(self, run: Run, binding: Binding) -> None:
+        run.asynchronous = binding.is_async
         if run.payload and run.payload.timeout:
             # An async attempt is ended by its own loop at the timeout; this is for one that won't end.
             margin = 1.0 if binding.is_async else 0.0
@@ -131,7 +142,7 @@ class Execution:
     def _call(self, call: Callable[[], Any], run: Run) -> End:
         try:
             value = call()
-            if inspect.iscoroutine(value):
+            if value is not None and inspect.iscoroutine(value):
                 return self._loop.run(self._await(value, run))
         except JobCancelled as error:
             return _stopped(run, error)
@@ -141,17 +152,7 @@ class Execution:
             if threading.current_thread() is threading.main_thread():
                 raise  # Ctrl-C while the caller drains: meant for the caller
             return Raised(error)
-        return self._returned(value)
-
-    async def _acall(self, call: Callable[[], Any], run: Run) -> End:
-        binding = self._handlers.get(run.claim.record.name)
-        try:
-            if binding is None or not binding.is_async:
-                return await in_thread(self._call, call, run)
-            coroutine = call()
-        except Exception as error:  # noqa: BLE001 - a handler that can't take what it is called with
-            return Raised(error)
-        return await self._await(coroutine, run)
+        return NOTHING if value is None else self._returned(value)
 
     async def _await(self, coroutine: Any, run: Run) -> End:
         """An async handler, to its end, its timeout, or its cancellation."""
@@ -167,11 +168,9 @@ class Execution:
             return _stopped(run, error)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises is its own failure
             return TimedOut() if limit and limit.expired() else Raised(error)
-        return self._returned(value)
+        return NOTHING if value is None else self._returned(value)
 
     def _returned(self, value: Any) -> Returned:
-        if value is None:
-            return Returned()
         try:
             result = to_json(value, "its return value")
         except BadArguments as error:

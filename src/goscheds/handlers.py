@@ -15,6 +15,7 @@ from typing import Annotated, Any, Union, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec.structs import asdict
 
 from goscheds.codec import to_json
 from goscheds.context import Context
@@ -100,6 +101,11 @@ class Unpacking(Binding):
             ) from error
 
     @cached_property
+    def optional(self) -> list[str]:
+        """The parameters that may be left out."""
+        return [field.name for field in msgspec.structs.fields(self.model) if not field.required]
+
+    @cached_property
     def call(self) -> inspect.Signature:
         """The signature of a push: the function's, without its context."""
         context = self.context_parameter
@@ -112,7 +118,7 @@ class Unpacking(Binding):
         except TypeError as error:
             raise BadArguments(f"Job {self.name!r}: {error}. The handler takes {self.signature}.") from error
 
-    def check(self, encoded: bytes) -> Struct:
+    def check(self, encoded: bytes | Raw) -> Struct:
         """Arguments converted as at run. Raises BadArguments, with the place of the misfit, and ConfigError."""
         decoder = self.decoder
         try:
@@ -125,12 +131,13 @@ class Unpacking(Binding):
 
     def prepare(self, arguments: Raw, context: Context) -> Callable[[], Any]:
         """The call, ready to be made. Raises BadArguments if they don't fit."""
-        model = self.check(bytes(arguments))
-        given = {name: value for name in model.__struct_fields__ if (value := getattr(model, name)) is not UNSET}
+        given = asdict(self.check(arguments))
+        for name in self.optional:
+            if given[name] is UNSET:
+                del given[name]
         if self.context_parameter:
             given[self.context_parameter] = context
-        function = self.function
-        return lambda: function(**given)
+        return partial(self.function, **given)
 
 
 class Explicit(Binding):

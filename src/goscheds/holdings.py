@@ -40,6 +40,7 @@ class Holdings:
         self._execution = execution
         self._loop = loop
         self._runs: dict[tuple[str, int], Run] = {}
+        self._unfinished: dict[tuple[str, int], Run] = {}  # those without an outcome yet
         self._disowned: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
         self._outage = Outage(f"Worker {worker}, settling", self.closing)
@@ -69,18 +70,20 @@ class Holdings:
         with self._lock:
             if self._disowned:
                 runs = [run for run in runs if run.key not in self._disowned]
-            self._runs.update((run.key, run) for run in runs)
-            timed = {run.key: run for run in runs if run.claim.record.timeout}
-            self.timed.update(timed)
+            timed = False
+            for run in runs:
+                self._runs[run.key] = self._unfinished[run.key] = run
+                if run.claim.record.timeout:
+                    self.timed[run.key] = run
+                    timed = True
         if timed:
             self.stir()
         return runs
 
     def finish(self, run: Run) -> bool:
         """Whether the caller is the one who says how a run ended; nobody is the second time."""
-        with self._lock:
-            first, run.finished = not run.finished, True
-            return first
+        run.finished = True
+        return self._unfinished.pop(run.key, None) is not None  # one step; a lock here held up all slots with one
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Report outcomes until the store has taken them or refused them."""
@@ -138,8 +141,10 @@ class Holdings:
                 self._outage.over()
                 return accepted
 
-    def _tell(self, ended: Iterable[tuple[Outcome, Run | None]], accepted: set[str]) -> None:
+    def _tell(self, ended: Sequence[tuple[Outcome, Run | None]], accepted: set[str]) -> None:
         settled, lost = plugins.listens("goscheds_job_settled"), plugins.listens("goscheds_job_lost")
+        if not settled and all(outcome.id in accepted for outcome, _ in ended):
+            return
         for outcome, run in ended:
             if run is None:
                 continue
@@ -162,7 +167,7 @@ class Holdings:
     def unfinished(self) -> list[Run]:
         """The runs without an outcome yet."""
         with self._lock:
-            return [run for run in self._runs.values() if not run.finished]
+            return list(self._unfinished.values())
 
     def overdue(self, now: float) -> list[Run]:
         """The runs past their timeout, by a monotonic moment."""

@@ -103,7 +103,7 @@ class ThreadLane:
                 begin, back = apart(todo)
                 if back:
                     self._holdings.release(back)
-                batch = Batch(begin)
+                batch = Batch(begin, self._pace.slow)
                 if self._run(batch, len(begin)):
                     return
                 runs = self._go_on(batch.take_outcomes())

@@ -108,15 +108,20 @@ class Plugins:
         self._loaded = False
         self.broken: dict[str, str] = {}
         """The installed plugins that could not be imported, and why."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a plugin that is imported may register another
+        self._listening: dict[str, bool] = {}  # by hook, until a plugin comes or goes
 
     def register(self, plugin: object, name: str | None = None) -> None:
         """Add a plugin by hand; for tests, and for applications that bring their own."""
-        self._manager.register(plugin, name)
+        with self._lock:
+            self._manager.register(plugin, name)
+            self._listening.clear()
 
     def unregister(self, name: str) -> None:
         """Take a plugin out again."""
-        self._manager.unregister(name=name)
+        with self._lock:
+            self._manager.unregister(name=name)
+            self._listening.clear()
 
     def load(self) -> None:
         """Import the plugins that the environment's distributions name; once, as a scan takes about 20 ms."""
@@ -124,6 +129,7 @@ class Plugins:
             if self._loaded:
                 return
             self._loaded = True
+            self._listening.clear()
             for entry in entry_points(group="goscheds"):
                 try:
                     self._manager.register(entry.load(), entry.name)
@@ -156,7 +162,10 @@ class Plugins:
 
     def listens(self, hook: str) -> bool:
         """Whether anybody listens to a life-cycle hook; asked before an event is put together."""
-        return bool(getattr(self._manager.hook, hook).get_hookimpls())
+        if (known := self._listening.get(hook)) is None:
+            with self._lock:
+                known = self._listening[hook] = bool(getattr(self._manager.hook, hook).get_hookimpls())
+        return known
 
 
 plugins: Plugins = Plugins()

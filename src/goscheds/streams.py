@@ -1,4 +1,9 @@
-"""A lane of async handlers: one thread claims, one loop runs thousands of them, one thread settles what is done."""
+"""A lane of async handlers: one loop runs thousands of them, two threads move claims in and outcomes out.
+
+Jobs pass between threads by the batch. One of the two looks for what is to be done while the other is on its way to the
+store, or waits in it for jobs: what ended is settled soon, whatever becomes of the claims. Claims run ahead of the
+slots only while jobs are short, as the batches of sync lanes do, and the watch gives back what has not begun in time.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +11,40 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from typing import NamedTuple
 
-from goscheds.batch import MAX_BATCH
+from goscheds.batch import MAX_BATCH, Backlog, Pace
 from goscheds.execution import Execution, Run
 from goscheds.holdings import Holdings
 from goscheds.loop import LoopThread
 from goscheds.outage import Outage
 from goscheds.record import Outcome
+from goscheds.watch import Watch
 
+PUMPS = 2
+LINGER = 0.002
+"""Seconds that an outcome, or a free slot, waits for more of its kind while something runs."""
 LAST = 2.0
 """Seconds for the last settle."""
+
+
+class Ended(NamedTuple):
+    """What became of a run, and how long after it was taken in, seconds."""
+
+    outcome: Outcome
+    seconds: float
+
+
+class Errand(NamedTuple):
+    """What a pump is to do: settle, claim, or both in one."""
+
+    ended: list[Ended]
+    want: int
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits in the store for jobs."""
+        return self.want > 0 and not self.ended
 
 
 class AsyncLane:
@@ -29,96 +57,161 @@ class AsyncLane:
         holdings: Holdings,
         execution: Execution,
         loop: LoopThread,
-        stopping: threading.Event,
+        watch: Watch,
         block: float,
     ) -> None:
         self._queue = queue
-        self._free = slots
         self._slots = slots
         self._holdings = holdings
         self._execution = execution
         self._loop = loop
-        self._stopping = stopping
+        self._watch = watch
         self._block = block
-        self._outcomes: deque[Outcome] = deque()
-        self._freed = threading.Condition()
-        self._ended = threading.Event()
-        self._closed = threading.Event()
+        self._pace = Pace()
+        self._claiming = Outage(f"Queue {queue!r}", watch.stopping)
+        self._settling = Outage(f"Queue {queue!r}, settling", watch.stopping)
+        self._backlog = Backlog(self._pace.slow)
+        self._running = 0  # changed by the loop's thread alone
         self._tasks: dict[Run, asyncio.Task[None]] = {}  # the loop itself would let them be collected
-        self._claiming = threading.Thread(target=self._claim, name=f"goscheds-{queue}-claim", daemon=True)
-        self._settling = threading.Thread(target=self._settle, name=f"goscheds-{queue}-settle", daemon=True)
+        self._ended: deque[Ended] = deque()
+        self._errands = 0  # pumps that are on one
+        self._wanted = 0  # claims on their way
+        self._waits = False  # whether a pump waits in the store
+        self._closed = False
+        self._turn = threading.Lock()  # one pump at a time looks for an errand
+        self._changed = threading.Condition()
+        self._pumps = [
+            threading.Thread(target=self._pump, name=f"goscheds-{queue}-pump-{number}", daemon=True)
+            for number in range(PUMPS)
+        ]
 
     def start(self) -> None:
         """Begin to claim."""
-        self._claiming.start()
-        self._settling.start()
+        for pump in self._pumps:
+            pump.start()
 
     def join(self, seconds: float) -> bool:
-        """Wait up to so many seconds for what runs; whether all of it ended."""
-        until = time.monotonic() + seconds
-        self._claiming.join(seconds)
-        with self._freed:
-            idle = self._freed.wait_for(lambda: self._free == self._slots, max(0.0, until - time.monotonic()))
-        return idle and not self._claiming.is_alive()
+        """Wait up to so many seconds for what runs; whether all of it ended, and is settled."""
+        with self._changed:
+            self._changed.notify_all()
+            return self._changed.wait_for(self._over, seconds)
+
+    def _over(self) -> bool:
+        return not (self._in_hand() or self._ended or self._errands)
 
     def close(self) -> None:
         """Settle what has ended, and no more."""
-        self._closed.set()
-        self._ended.set()
-        self._settling.join(LAST)
+        until = time.monotonic() + LAST
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for pump in self._pumps:
+            pump.join(max(0.0, until - time.monotonic()))
 
-    def _claim(self) -> None:
-        outage = Outage(f"Queue {self._queue!r}", self._stopping)
-        while not self._stopping.is_set():
-            with outage:
-                limit = self._wait_free()
-                if limit and not self._stopping.is_set():
-                    self._begin(self._holdings.claim(self._queue, limit, self._block))
+    def _in_hand(self) -> int:
+        """Claims on their way, waiting and running."""
+        return self._wanted + len(self._backlog) + self._running
 
-    def _begin(self, runs: Sequence[Run]) -> None:
-        if self._stopping.is_set():
-            self._holdings.release(runs)
-        elif runs:
-            with self._freed:
-                self._free -= len(runs)
-            self._loop.call(self._spawn, runs)
+    def _room(self) -> int:
+        """How many to claim: for the free slots, and beyond them up to two batches of jobs that are short."""
+        if self._waits or self._watch.stopping.is_set():
+            return 0
+        hands = max(self._slots, 2 * self._pace.limit - 1)
+        return max(0, min(MAX_BATCH, hands - self._in_hand()))
 
-    def _wait_free(self) -> int:
-        with self._freed:
-            self._freed.wait_for(lambda: self._free > 0, self._block)
-            return min(MAX_BATCH, self._free)
+    def _left_over(self) -> bool:
+        """Whether claims wait that will not begin, as the lane stops."""
+        return self._watch.stopping.is_set() and len(self._backlog) > 0
 
-    def _spawn(self, runs: Sequence[Run]) -> None:
-        for run in runs:
-            self._tasks[run] = asyncio.get_running_loop().create_task(self._run(run))
+    def _due(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self._ended) or self._closed or self._left_over() or self._room() > 0
+
+    def _pressing(self) -> bool:
+        """Whether it is to be done at once: a batch is full, or nothing runs that would fill it."""
+        return (
+            len(self._ended) >= MAX_BATCH
+            or not (self._running or self._backlog)
+            or self._closed
+            or self._watch.stopping.is_set()
+        )
+
+    def _pump(self) -> None:
+        while errand := self._next_errand():
+            runs: list[Run] = []
+            with self._claiming if errand.want else self._settling:
+                runs = self._do(errand)
+            self._take_in(runs, errand)
+
+    def _next_errand(self) -> Errand | None:
+        """Wait for something to do; None once the lane is closed and all is settled."""
+        with self._turn, self._changed:
+            while True:
+                self._changed.wait_for(self._due)
+                self._changed.wait_for(self._pressing, LINGER)
+                if self._closed and not self._ended:
+                    return None
+                if self._due():
+                    break
+            ended = [self._ended.popleft() for _ in range(min(MAX_BATCH, len(self._ended)))]
+            errand = Errand(ended, self._room())
+            self._errands += 1
+            self._wanted += errand.want
+            self._waits = self._waits or errand.waits
+            return errand
+
+    def _do(self, errand: Errand) -> list[Run]:
+        """Settle and claim; what was claimed."""
+        if self._left_over():
+            self._holdings.release(self._backlog.take_waiting())
+        if errand.waits:
+            return self._holdings.claim(self._queue, errand.want, self._block)
+        if errand.ended:
+            self._pace.learn(len(errand.ended), max(one.seconds for one in errand.ended))
+        outcomes = [one.outcome for one in errand.ended]
+        if errand.want:
+            return self._holdings.settle_and_claim(outcomes, self._queue, errand.want)
+        self._holdings.settle(outcomes)
+        return []
+
+    def _take_in(self, runs: list[Run], errand: Errand) -> None:
+        """Let the loop begin what was claimed, unless the lane stops."""
+        stopping = self._watch.stopping.is_set()
+        if stopping:
+            with self._settling:
+                self._holdings.release(runs)
+        with self._changed:
+            self._errands -= 1
+            self._wanted -= errand.want
+            self._waits = self._waits and not errand.waits
+            if runs and not stopping:
+                self._backlog.add(runs)
+            self._changed.notify_all()
+        if runs and not stopping:
+            self._watch.mind(self._backlog)
+            self._loop.call(self._begin)
+
+    def _begin(self) -> None:
+        """Begin as many as there are slots for; on the loop."""
+        while self._running < self._slots and not self._watch.stopping.is_set():
+            self._running += 1  # first, so that nobody ever sees one less in hand than there are
+            run = self._backlog.next()
+            if run is None:
+                self._running -= 1
+                self._watch.forget(self._backlog)
+                return
+            self._tasks[run] = asyncio.Task(self._run(run), name=run.claim.record.id)
 
     async def _run(self, run: Run) -> None:
+        outcome: Outcome | None = None
         try:
             outcome = await self._execution.arun(run)
         finally:
             del self._tasks[run]
-        if self._holdings.finish(run):
-            self._outcomes.append(outcome)
-            if not self._ended.is_set():  # to set it takes its lock each time, and that is 1 µs a job
-                self._ended.set()
-        else:
-            self._release(1)
-
-    def _settle(self) -> None:
-        """Settle whatever ended while the last settle was on its way: batches grow with the load, and none waits."""
-        outage = Outage(f"Queue {self._queue!r}, settling", self._closed)
-        while not self._closed.is_set() or self._outcomes:
-            self._ended.wait()
-            self._ended.clear()
-            outcomes = [self._outcomes.popleft() for _ in range(min(MAX_BATCH, len(self._outcomes)))]
-            if self._outcomes or self._closed.is_set():
-                self._ended.set()
-            if outcomes:
-                with outage:
-                    self._holdings.settle(outcomes)
-                self._release(len(outcomes))
-
-    def _release(self, slots: int) -> None:
-        with self._freed:
-            self._free += slots
-            self._freed.notify_all()
+            if outcome is not None and self._holdings.finish(run):
+                self._ended.append(Ended(outcome, time.monotonic() - run.taken))
+            self._running -= 1
+            self._begin()
+            if outcome is None or not self._running or len(self._ended) in (1, MAX_BATCH):
+                with self._changed:
+                    self._changed.notify_all()

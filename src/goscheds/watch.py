@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from goscheds.batch import Batch
+from goscheds.batch import Backlog, Batch
 from goscheds.execution import Execution, Run
 from goscheds.holdings import Holdings
 from goscheds.outage import Outage
@@ -37,7 +37,7 @@ class Watch:
         self._execution = execution
         self._stir = threading.Event()
         self._done = threading.Event()
-        self._batches: set[Batch] = set()
+        self._batches: set[Batch | Backlog] = set()
         self._thread = threading.Thread(target=self._look, name="goscheds-watch", daemon=True)
         holdings.stir = self._stir.set
 
@@ -57,13 +57,21 @@ class Watch:
         if size == 1:
             yield
             return
-        self._batches.add(batch)
-        if not self._stir.is_set():
-            self._stir.set()
+        self.mind(batch)
         try:
             yield
         finally:
-            self._batches.discard(batch)
+            self.forget(batch)
+
+    def mind(self, batch: Batch | Backlog) -> None:
+        """Watch a batch from now on."""
+        self._batches.add(batch)
+        if not self._stir.is_set():
+            self._stir.set()
+
+    def forget(self, batch: Batch | Backlog) -> None:
+        """A batch has nothing left to give back."""
+        self._batches.discard(batch)
 
     def _look(self) -> None:
         outage = Outage(f"Worker {self._holdings.worker}, its watch", self._done, DOUBT)
@@ -79,7 +87,9 @@ class Watch:
     def _look_once(self, now: float) -> None:
         for batch in list(self._batches):
             if now - batch.began > GLANCE:
-                self._holdings.release(batch.take_waiting())
+                if waiting := batch.take_waiting():
+                    batch.slow()
+                    self._holdings.release(waiting)
                 self._holdings.settle(batch.take_outcomes())
         for run in self._holdings.overdue(now):
             self._end(run)
