@@ -23,11 +23,11 @@ class Context:
         self._job: Job | None = None
         self._stopped = False
         self._reason = ""
-        self.attempt = attempt
+        self.attempt: int = attempt
         """Which attempt this is: 1 for the first. Crashes of a worker don't count."""
-        self.fence = fence
+        self.fence: int = fence
         """One higher at each claim of the job and never reused. Pass it downstream, so that a stale run is refused."""
-        self.worker = worker
+        self.worker: str = worker
         """The id of the worker that runs it."""
 
     @property
