@@ -14,12 +14,15 @@ from typing import Protocol
 from goscheds.errors import BadMoment
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST = -62_135_596_800_000_000  # year 1, where Python's datetime begins
 LATEST = 7_258_118_400_000_000  # 2200-01-01T00:00:00Z
 MICROSECOND = timedelta(microseconds=1)
 
 
 def to_micros(moment: datetime) -> int:
     """An aware datetime as microseconds since the epoch. Raises BadMoment if it is naive or outside 1970 to 2200."""
+    if not isinstance(moment, datetime):
+        raise BadMoment(f"{moment!r:.80} is not a datetime.")
     if moment.utcoffset() is None:
         raise BadMoment(
             f"{moment!r} is a naive datetime: which moment it means depends on the machine that reads it. "
@@ -32,12 +35,14 @@ def to_micros(moment: datetime) -> int:
 
 
 def from_micros(micros: int) -> datetime:
-    """Microseconds since the epoch as an aware datetime in UTC."""
-    return EPOCH + timedelta(microseconds=micros)
+    """Microseconds since the epoch as an aware datetime in UTC; the nearest there is, of what no store can keep."""
+    return EPOCH + timedelta(microseconds=min(max(micros, EARLIEST), LATEST))
 
 
 def duration_micros(duration: timedelta, what: str) -> int:
     """A timedelta as microseconds. Raises BadMoment if it is negative or longer than 200 years."""
+    if not isinstance(duration, timedelta):
+        raise BadMoment(f"{what} is {duration!r:.80}; it must be a timedelta.")
     micros = duration // MICROSECOND
     if not 0 <= micros <= LATEST:
         raise BadMoment(f"{what} is {duration!r}; it must be between zero and 200 years.")

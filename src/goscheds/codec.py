@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import accumulate
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from goscheds.clock import duration_micros, from_micros, to_micros
+from goscheds.clock import LATEST, duration_micros, from_micros, to_micros
 from goscheds.errors import BadArguments, GoschedsError, PayloadTooLarge
 from goscheds.job import Job, JobInfo
 from goscheds.record import Record, Row
@@ -28,9 +29,20 @@ MAX_PAYLOAD = 1_048_576
 TIMEOUT_MARGIN = 2_000_000
 """Microseconds. The worker itself ends an attempt at its timeout; the store takes the job back this much later, when
 the worker did not. A claim also waits its turn in a batch for some milliseconds before it begins."""
+MAX_DEPTH = 500
+"""Lists and dicts within each other. Decoders end where Python's stack does, at some 1,000 less what stands on it
+already: what a producer can still write a worker must be able to read."""
 NO_ARGUMENTS = Raw(b"{}")
 NAIVE = re.compile(rb'"\d{4}-\d\d-\d\dT[\d:.]+"')
 """What a datetime without a time zone looks like in JSON, and some text as well."""
+
+
+TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
+UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""What decoders say of bytes that are not what they should be."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class BrokenRecord(GoschedsError):
@@ -44,10 +56,10 @@ class LaterRecord(GoschedsError):
 class Payload(Struct, frozen=True, omit_defaults=True):
     """The unchanging part of a job: its arguments and policy."""
 
-    v: int
+    v: Annotated[int, msgspec.Meta(ge=1)]
     args: Raw = NO_ARGUMENTS
     retry: Retry | None = None
-    timeout: int = 0  # microseconds, without the margin
+    timeout: Annotated[int, msgspec.Meta(ge=0, le=LATEST)] = 0  # microseconds, without the margin
 
 
 class Versioned(Struct, frozen=True):
@@ -59,9 +71,9 @@ class Versioned(Struct, frozen=True):
 class Meta(Struct, frozen=True, omit_defaults=True):
     """The running account of a job."""
 
-    attempts: int = 0
-    crashes: int = 0
-    misses: int = 0  # how often a worker got it that has no handler of its name
+    attempts: Count = 0
+    crashes: Count = 0
+    misses: Count = 0  # how often a worker got it that has no handler of its name
     error: str = ""
     trace: str = ""
 
@@ -90,7 +102,7 @@ def to_json(value: Any, what: str) -> bytes:
         encoded = _encode_user(value)
         lossy = b"null" in encoded or NAIVE.search(encoded)  # only then is it worth a walk
         plain = msgspec.to_builtins(value, builtin_types=(datetime,), enc_hook=_plain) if lossy else None
-        flaw = next(_flaws(plain), "")
+        flaw = next(_flaws(plain), "") or _too_deep(encoded)
     except Exception as error:
         raise BadArguments(
             f"{what} can't be written as JSON: {error}. Use text, numbers, booleans, None, lists, dicts, or types that "
@@ -113,6 +125,13 @@ def _flaws(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _flaws(item)
+
+
+def _too_deep(encoded: bytes) -> str:
+    if encoded.count(b"[") + encoded.count(b"{") <= MAX_DEPTH:
+        return ""
+    steps = (1 if bracket in b"[{" else -1 for bracket in TEXT.sub(b"", encoded).translate(None, NO_BRACKETS))
+    return f"lists and dicts nested more than {MAX_DEPTH} deep" if max(accumulate(steps), default=0) > MAX_DEPTH else ""
 
 
 def encode(job: Job, arguments: bytes, limit: int = MAX_PAYLOAD, *, execute_at: int = 0, delay: int = 0) -> Record:
@@ -147,7 +166,7 @@ def decode_payload(record: Record) -> Payload:
     """The unchanging part of a stored job. Raises BrokenRecord or LaterRecord."""
     try:
         payload = _payload(record.payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         _refuse_later(record, _version(record.payload))
         raise BrokenRecord(
             f"Job {record.id!r}: its payload can't be read ({error}). It was not written by goscheds."
@@ -160,7 +179,7 @@ def _version(payload: bytes) -> int:
     """A payload's version, whatever else is in it; 0 where there is none."""
     try:
         return _versioned(payload).v
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return 0
 
 
@@ -177,14 +196,14 @@ def decode_meta(meta: bytes) -> Meta:
         return NEW
     try:
         return _meta(meta)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return Meta(error=f"The job's account could not be read ({error}) and was begun anew.")
 
 
 def encode_meta(meta: Meta, before: bytes = b"") -> bytes:
     """The running account as bytes, with what a later goscheds has in the one before."""
     fields: dict[str, Raw] = {}
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+    with suppress(*UNREADABLE):
         fields = _fields(before or b"{}")
     foreign = {name: value for name, value in fields.items() if name not in Meta.__struct_fields__}
     return _encode({**msgspec.to_builtins(meta), **foreign}) if foreign else _encode(meta)
@@ -194,7 +213,7 @@ def decode_args(payload: Payload) -> Any:
     """The arguments as plain JSON values. Raises BrokenRecord."""
     try:
         return msgspec.json.decode(payload.args)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise BrokenRecord(f"The arguments can't be read ({error}). They were not written by goscheds.") from error
 
 
@@ -215,14 +234,18 @@ def decode_job(record: Record) -> Job:
 
 
 def describe(row: Row) -> JobInfo:
-    """A row of the store as users see it; a job whose payload can't be read is shown without arguments."""
+    """A row of the store as users see it. Of one that can't be read it shows what can be, and says so."""
     meta = decode_meta(row.record.meta)
-    error = meta.error
+    error, result = meta.error, None
     try:
         job = decode_job(row.record)
     except GoschedsError as broken:
         error = error or str(broken)
-        job = Job(row.record.name, id=row.record.id, queue=row.record.queue)
+        job = Job.unread(row.record.name, row.record.id, row.record.queue)
+    try:
+        result = msgspec.json.decode(row.result) if row.result else None
+    except UNREADABLE as broken:
+        error = f"its result can't be read ({broken}). It was not written by goscheds."
     return JobInfo(
         job,
         row.state,
@@ -234,6 +257,6 @@ def describe(row: Row) -> JobInfo:
         meta.trace,
         from_micros(row.pushed_at),
         from_micros(row.changed_at),
-        msgspec.json.decode(row.result) if row.result else None,
+        result,
         row.cancelling,
     )

@@ -29,6 +29,7 @@ from goscheds.codec import (
 from goscheds.context import Context
 from goscheds.errors import BadArguments, ConfigError, InvalidJob, JobCancelled
 from goscheds.handlers import Binding, Registry
+from goscheds.job import check_text
 from goscheds.loop import LoopThread, in_thread
 from goscheds.plugins import plugins
 from goscheds.record import Claim, Outcome, Verb
@@ -116,15 +117,16 @@ class Execution:
         try:
             run.payload = decode_payload(run.claim.record)
             if binding is None:
+                check_text(run.claim.record.name, "The job's name")  # or nobody will ever have such a handler
                 return Unknown(f"No handler named {run.claim.record.name!r} on worker {self._worker}")
             call = binding.prepare(run.payload.args, run.context)
+            self._begin(run, binding)
         except (LaterRecord, ConfigError) as error:
             return Unknown(str(error))
         except (InvalidJob, BrokenRecord) as error:
             return Hopeless(str(error))
         except Exception as error:  # noqa: BLE001 - a model that checks its fields may raise whatever it likes
             return Raised(error)
-        self._begin(run, binding)
         return call
 
     def _begin(self, run: Run, binding: Binding) -> None:

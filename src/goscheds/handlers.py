@@ -123,7 +123,7 @@ class Unpacking(Binding):
         decoder = self.decoder
         try:
             model: Struct = decoder.decode(encoded)
-        except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
             raise BadArguments(
                 f"Job {self.name!r}: the arguments don't fit the handler: {error}. It takes {self.signature}."
             ) from error

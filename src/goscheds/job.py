@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from unicodedata import category
 
 from goscheds.clock import duration_micros, to_micros
@@ -72,8 +72,18 @@ class Job:
             to_micros(self.execute_at)
         if type(self.priority) is not int or self.priority not in PRIORITIES:
             raise InvalidJob(f"Job {self.name!r}: the priority {self.priority!r} is not a whole number, -100 to 100.")
+        if not isinstance(self.retry, Retry):
+            raise InvalidJob(f"Job {self.name!r}: its retry policy is {self.retry!r:.80}; it must be a Retry.")
         if self.timeout is not None and duration_micros(self.timeout, f"The timeout of job {self.name!r}") == 0:
             raise InvalidJob(f"Job {self.name!r}: a timeout of zero lets nothing run. Leave it out for no limit.")
+
+    @classmethod
+    def unread(cls, name: str, id: str, queue: str) -> Self:
+        """What is left of a stored job that can't be read, unchecked: for looking at."""
+        job = cls("unread")
+        for field_name, value in (("name", name), ("id", id), ("queue", queue)):
+            object.__setattr__(job, field_name, value)
+        return job
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from goscheds.clock import duration_micros, from_micros, to_micros
 from goscheds.codec import Meta, describe, encode_meta
-from goscheds.errors import JobFailed, JobNotFound, NotMoved, ResultNotKept, ResultTimeout
+from goscheds.errors import InvalidJob, JobFailed, JobNotFound, NotMoved, ResultNotKept, ResultTimeout
 from goscheds.job import JobInfo, check_text
 from goscheds.outage import insist
 from goscheds.record import SETTLED, Counts, Move, Query, State, WorkerInfo
@@ -33,6 +33,7 @@ class Operations(ABC):
 
     def get(self, id: str) -> JobInfo:
         """A job as it stands. Raises JobNotFound."""
+        _check_id(id)
         page = insist(lambda: self.store.find(Query(ids=(id,))), f"look for job {id!r}")
         if not page.rows:
             raise JobNotFound(f"There is no job {id!r} here: it was never pushed, or it was purged after it ended.")
@@ -40,6 +41,9 @@ class Operations(ABC):
 
     def jobs(self, *, state: State | str | None = None, queue: str = "", name: str = "") -> Iterator[JobInfo]:
         """The jobs, read in pages as the iterator goes; each that stays as it is comes once."""
+        for text, what in ((queue, "A queue's name"), (name, "A job's name")):
+            if text:
+                check_text(text, what)
         query = Query(states=(State(state),) if state else (), queue=queue, name=name, limit=PAGE)
         while True:
             page = self.store.find(query)
@@ -119,6 +123,8 @@ class Operations(ABC):
         state = State(state)
         if state not in SETTLED:
             raise NotMoved(f"Only done, dead and cancelled jobs can be purged, not {state} ones: cancel those first.")
+        if queue:
+            check_text(queue, "A queue's name")
         before = self.store.now() - duration_micros(older_than, "older_than")
         total = 0
         while purged := self.store.purge(state, before, PAGE, queue):
@@ -134,6 +140,7 @@ class Operations(ABC):
         return from_micros(self.store.now())
 
     def _move(self, move: Move) -> State:
+        _check_id(move.id)
         state = insist(lambda: self.store.move([move])[0], f"{move.verb} job {move.id!r}")
         if state is None:
             raise JobNotFound(f"There is no job {move.id!r} here to {move.verb}: never pushed, or purged since.")
@@ -153,6 +160,14 @@ class Operations(ABC):
     async def ajobs(self, **filters: Any) -> list[JobInfo]:
         """``jobs`` for async code, as a list."""
         return await asyncio.to_thread(lambda: list(self.jobs(**filters)))
+
+
+def _check_id(id: str) -> None:
+    """What no store can carry is nobody's id, and drivers differ in what they say of it. Raises JobNotFound."""
+    try:
+        check_text(id, "A job's id")
+    except InvalidJob as error:
+        raise JobNotFound(f"There is no job {id!r:.80} here: {error}") from error
 
 
 def _until(timeout: timedelta | float | None) -> float:

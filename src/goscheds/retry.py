@@ -31,7 +31,8 @@ class Retry(Struct, frozen=True, omit_defaults=True):
     """Runs that may end with their worker before the job is dead; 0 = no limit. Counted apart from failures."""
 
     def __post_init__(self) -> None:
-        if self.max_attempts < 0 or self.max_crashes < 0:
+        counts = self.max_attempts, self.max_crashes
+        if any(type(count) is not int or count < 0 for count in counts):
             raise ConfigError(f"{self!r}: max_attempts and max_crashes are counts; 0 means no limit.")
         if duration_micros(self.base, "Retry.base") > duration_micros(self.cap, "Retry.cap"):
             raise ConfigError(f"{self!r}: base must not be longer than cap.")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from goscheds.errors import ConfigError
 
 SECRET_OPTIONS = re.compile(r"pass|secret|token|key", re.IGNORECASE)
+OTHER_PORT = re.compile(r":(?!\d*$)[^:\]]*$")
+"""What stands where a port should: a password, perhaps, whose host was forgotten."""
+REDIS = "client_name db health_check_interval max_connections password socket_connect_timeout socket_timeout username"
+"""Options of redis-py that are text, and don't change what its answers mean."""
 NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -17,24 +21,57 @@ def redact(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:  # nothing of it can be trusted to be no secret
-        return f"{url.partition(':')[0]}://***"
+        return _nothing_of(url)
     credentials, at, hosts = parts.netloc.rpartition("@")
+    beyond = f"{parts.path}{parts.query.replace('%40', '@')}{parts.fragment}"
+    if parts.netloc and "@" in beyond:  # a password with / ? or # in it, unquoted
+        return _nothing_of(url)
     if ":" in credentials:
         credentials = credentials.partition(":")[0] + ":***"
+    hosts = ",".join(OTHER_PORT.sub(":***", host) for host in hosts.split(","))
     options = [
         (key, "***" if SECRET_OPTIONS.search(key) else value)
-        for key, value in parse_qsl(parts.query, keep_blank_values=True)
+        for key, value in parse_qsl(parts.query, keep_blank_values=True, errors="replace")
     ]
-    shown = "?" + urlencode(options, safe="*/:,") if options else ""
+    shown = "?" + urlencode(options, safe="*/:,", errors="replace") if options else ""
     return f"{parts.scheme}://{credentials}{at}{hosts}{parts.path}{shown}" if parts.scheme else parts.path
+
+
+def _nothing_of(url: str) -> str:
+    return f"{url.partition(':')[0]}://***"
 
 
 def split(url: str) -> SplitResult:
     """A URL's parts. Raises ConfigError if it can't be taken apart."""
     try:
-        return urlsplit(url)
-    except ValueError as error:
-        raise ConfigError(f"The store URL {redact(url)!r} can't be read: {error}.") from error
+        url.encode()
+        parts = urlsplit(url)
+    except ValueError:  # not the cause of the new error: it may quote the password
+        raise ConfigError(
+            f"The store URL {redact(url)!r} can't be read. In its user, password and host, other characters than "
+            "letters, digits, dots, dashes and underscores are written with a percent sign, as urllib.parse.quote does."
+        ) from None
+    if "\0" in unquote(url):
+        raise ConfigError(f"The store URL {redact(url)!r} has a NUL character in it.")
+    return parts
+
+
+def check_driver_url(url: str, options: str) -> str:
+    """The URL, if a driver can take it: its host and port, and of its options these and those of TLS.
+
+    Raises ConfigError. Drivers find out later, or quote what may be a password; an option may be meant for their code.
+    """
+    parts = split(url)
+    try:
+        _ = parts.port, (parts.hostname or "").encode("idna")
+    except ValueError:
+        raise ConfigError(
+            f"{redact(url)!r}: the host or the port can't be one. In a password, write / as %2F and so on."
+        ) from None
+    for option, _ in parse_qsl(parts.query, keep_blank_values=True):
+        if option not in options.split() and not option.startswith("ssl_"):
+            raise ConfigError(f"{redact(url)!r}: {option} is not an option of this URL. These are: {options}, ssl_….")
+    return url
 
 
 def split_options(url: str, known: Mapping[str, str]) -> tuple[str, dict[str, str]]:

@@ -36,7 +36,7 @@ def jobs(
     shown = found[:limit]
     if ids:
         for info in shown:
-            click.echo(info.id)
+            click.echo(clean(info.id))
     elif as_json:
         print_json([JobView.of(info) for info in shown])
     else:

@@ -1,9 +1,9 @@
 """Jobs in this process's memory."""
 
 import threading
-from urllib.parse import urlsplit
 
 from goscheds.backends.memory.store import MemoryStore
+from goscheds.url import split
 
 __all__ = ["MemoryStore", "connect"]
 
@@ -13,7 +13,7 @@ _naming = threading.Lock()
 
 def connect(url: str, namespace: str) -> MemoryStore:
     """A private store for ``memory://``, the process's one of that name and namespace for ``memory://name``."""
-    name = urlsplit(url).netloc
+    name = split(url).netloc
     if not name:
         return MemoryStore()
     with _naming:

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from goscheds.errors import ConfigError, StoreError, StoreUnavailable
-from goscheds.url import redact
+from goscheds.url import REDIS, check_driver_url, redact
 
 log = logging.getLogger("goscheds")
 
@@ -41,7 +41,7 @@ ELSEWHERE = (driver.ReadOnlyError, driver.ClusterDownError, driver.AskError, dri
 
 def make_client(url: str, patience: float | None = None) -> Redis:
     """A client whose connections are made when they are needed; ``patience`` in seconds. Raises ConfigError."""
-    scheme, _, rest = url.partition("://")
+    scheme, _, rest = check_driver_url(url, REDIS).partition("://")
     settings = {
         **SETTINGS,
         "socket_timeout": patience or PATIENCE,
@@ -50,7 +50,7 @@ def make_client(url: str, patience: float | None = None) -> Redis:
     try:
         client = Redis.from_url(f"{'redis' if scheme == 'valkey' else scheme}://{rest}", **settings)
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)  # knows every option
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, driver.RedisError) as error:
         raise ConfigError(
             f"{redact(url)!r} is not a URL that Redis can be reached by ({error}). "
             "Examples: redis://localhost:6379/0, rediss://user:password@host:6380/0, unix:///run/redis.sock?db=0."

@@ -41,7 +41,11 @@ end
 local function store(id, unique, value)
   if unique == '' then return not call('SET', JOB .. id, value, 'NX') and id end
   if call('EXISTS', JOB .. id) == 1 then return id end
-  if call('HSETNX', PREFIX .. 'unique', unique, id) == 0 then return call('HGET', PREFIX .. 'unique', unique) end
+  if call('HSETNX', PREFIX .. 'unique', unique, id) == 0 then
+    local holder = call('HGET', PREFIX .. 'unique', unique)
+    if call('EXISTS', JOB .. holder) == 1 then return holder end
+    call('HSET', PREFIX .. 'unique', unique, id) -- somebody else deleted the holder
+  end
   call('SET', JOB .. id, value)
 end
 

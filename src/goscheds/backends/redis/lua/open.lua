@@ -1,4 +1,5 @@
--- Uses prelude.
+-- Uses prelude, foreign.
 -- ARGV: the format of a client's code. Reply: the format that is stored, which is the first client's.
 call('SET', PREFIX .. 'schema', ARGV[1], 'NX')
-return call('GET', PREFIX .. 'schema')
+local schema = call('GET', PREFIX .. 'schema')
+return is_number(schema) and schema or redis.error_reply('ERR ' .. PREFIX .. 'schema holds no number')

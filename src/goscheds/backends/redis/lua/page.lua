@@ -1,4 +1,4 @@
--- Uses prelude, jobs.
+-- Uses prelude, jobs, foreign.
 -- Looks through the structures that hold jobs of some states, one after the other: each is in the order of its tickets'
 -- scores and places (a worker's own list is sorted here).
 -- ARGV: where to begin after: rank of the state, structure, score and place, in lines ('' = at the beginning), how many
@@ -11,8 +11,8 @@ local after, scan, ranks, queue, name = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARG
 local function structures(state)
   if state ~= READY and state ~= ACTIVE then return {NAMES[state]} end
   local found = {}
-  for i, worker in ipairs(call('ZRANGE', PREFIX .. 'workers', 0, -1)) do found[i] = 'active:' .. worker end
-  for _, field in ipairs(state == READY and call('HKEYS', PREFIX .. 'counts') or {}) do
+  for i, worker in ipairs(texts(call('ZRANGE', PREFIX .. 'workers', 0, -1))) do found[i] = 'active:' .. worker end
+  for _, field in ipairs(state == READY and texts(call('HKEYS', PREFIX .. 'counts')) or {}) do
     local at = string.match(field, '^ready:(.*)$')
     if at and (queue == '' or queue == at) then
       found[#found + 1] = 'queue:0:' .. at

@@ -1,10 +1,10 @@
--- Uses prelude.
+-- Uses prelude, foreign.
 -- The workers with a lease, and those without that still hold jobs. Reply: rows of id, expiry, info, jobs held.
 local rows, known = {}, call('ZRANGE', PREFIX .. 'workers', 0, -1, 'WITHSCORES')
 for i = 1, #known, 2 do
   local held = call('LLEN', active_key(known[i]))
-  if held > 0 or tonumber(known[i + 1]) > now then
-    rows[#rows + 1] = {known[i], known[i + 1], call('HGET', PREFIX .. 'info', known[i]), held}
+  if is_text(known[i]) and (held > 0 or tonumber(known[i + 1]) > now) then
+    rows[#rows + 1] = {known[i], known[i + 1], call('HGET', PREFIX .. 'info', known[i]) or '', held}
   end
 end
 return rows

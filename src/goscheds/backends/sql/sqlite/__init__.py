@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from goscheds.backends.sql.sqlite.store import SqliteStore
 from goscheds.errors import ConfigError
-from goscheds.url import flag, split_options
+from goscheds.url import flag, redact, split, split_options
 
 __all__ = ["SqliteStore", "connect"]
 
@@ -21,14 +21,14 @@ def connect(url: str, namespace: str) -> SqliteStore:
     if sqlite3.sqlite_version_info < OLDEST:
         raise ConfigError(f"This Python brings SQLite {sqlite3.sqlite_version}; goscheds needs 3.35 or later.")
     bare, options = split_options(url, OPTIONS)
-    parts = urlsplit(bare)
+    parts, shown = split(bare), redact(url)
     if parts.query:
-        raise ConfigError(f"{url!r}: the options of a SQLite URL are {' and '.join(OPTIONS)}.")
+        raise ConfigError(f"{shown!r}: the options of a SQLite URL are {' and '.join(OPTIONS)}.")
     if parts.netloc:
-        raise ConfigError(f"{url!r}: write sqlite:/// before a relative path, sqlite://// before an absolute one.")
+        raise ConfigError(f"{shown!r}: write sqlite:/// before a relative path, sqlite://// before an absolute one.")
     path = unquote(parts.path.removeprefix("/"))
     if path in ("", ":memory:"):
-        raise ConfigError(f"{url!r} names no file. Use sqlite:///jobs.db, or memory:// for jobs in memory alone.")
+        raise ConfigError(f"{shown!r} names no file. Use sqlite:///jobs.db, or memory:// for jobs in memory alone.")
     if options["synchronous"] not in ("normal", "full"):
-        raise ConfigError(f"{url!r}: synchronous is `normal` or `full`.")
+        raise ConfigError(f"{shown!r}: synchronous is `normal` or `full`.")
     return SqliteStore(Path(path).absolute(), namespace, options["synchronous"], wakeups=flag(options, "wakeups"))

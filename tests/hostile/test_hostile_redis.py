@@ -1,0 +1,175 @@
+"""What somebody wrote into Redis behind the library's back: it is ended as dead, looked at, and never in the way."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import pytest
+from kit import SECOND
+from redis import Redis
+
+from goscheds import Scheduler, Worker
+from goscheds.backends.redis.store import RedisStore
+from goscheds.errors import JobNotFound, NotMoved, StoreError
+from goscheds.job import Job
+from goscheds.record import Outcome, State
+
+numbers = count()
+STAGES = ("ready", "scheduled", "orphaned", "done", "dead")
+
+
+@pytest.fixture(params=["redis", "valkey"])
+def url(request) -> str:
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+def server(url):
+    with Redis.from_url(url) as client:
+        yield client
+
+
+@pytest.fixture
+def scheduler(url):
+    with Scheduler(url, f"hostile-{next(numbers)}") as scheduler:
+        scheduler.job(lambda: None, name="greet")
+        yield scheduler
+        scheduler.store.erase()
+
+
+def key(scheduler: Scheduler, rest: str) -> str:
+    return f"{{{scheduler.namespace}}}:{rest}"
+
+
+def prepare(scheduler: Scheduler, server: Redis, stage: str) -> None:
+    """Three jobs in a state, the one in the middle to be broken; all of them are due."""
+    jobs = [Job("greet", id=id) for id in ("before", "broken", "after")]
+    if stage == "scheduled":
+        for job in jobs:
+            scheduler.push_in(SECOND * 3600, job)
+        agenda = key(scheduler, "scheduled")
+        server.zadd(agenda, dict.fromkeys(server.zrange(agenda, 0, -1), 1))
+        return
+    scheduler.push_many(jobs)
+    if stage == "ready":
+        return
+    store = scheduler.store
+    store.heartbeat("gone", 60, b"")
+    claims = store.claim("default", "gone", 3, 0)
+    if stage != "orphaned":
+        end = Outcome.done if stage == "done" else Outcome.dead
+        store.settle("gone", [end(claim) for claim in claims])
+    store.heartbeat("gone", 0, b"")
+
+
+def look(scheduler: Scheduler) -> dict[str, State]:
+    """Everything that looks, looks; the jobs that are listed."""
+    scheduler.counts()
+    scheduler.workers()
+    for id in ("before", "broken", "after"):
+        attempt(scheduler.get, id)
+    return {info.id: info.state for state in State for info in scheduler.jobs(state=state)}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_value_that_is_no_job_is_left_alone_and_in_nobodys_way(scheduler, server, stage):
+    for garbage in (b"", b"abc", b"\xff" * 100, b"\0" * 1000, b"\2" * 40):
+        prepare(scheduler, server, stage)
+        server.set(key(scheduler, "job:broken"), garbage)
+        look(scheduler)
+        Worker(scheduler).drain()
+        ended = State.DEAD if stage == "dead" else State.DONE
+        states = look(scheduler)
+        assert (states["before"], states["after"]) == (ended, ended)
+        assert server.get(key(scheduler, "job:broken")) == garbage, "its bytes are kept"
+        scheduler.store.erase()
+
+
+def attempt(verb: Any, *args: Any) -> None:
+    """Which may refuse, in its own words."""
+    try:
+        verb(*args)
+    except (JobNotFound, NotMoved):
+        return
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_job_that_was_deleted_by_hand_is_in_nobodys_way(scheduler, server, stage):
+    prepare(scheduler, server, stage)
+    server.delete(key(scheduler, "job:broken"))
+    look(scheduler)
+    Worker(scheduler).drain()
+    assert look(scheduler) == dict.fromkeys(("before", "after"), State.DEAD if stage == "dead" else State.DONE)
+    scheduler.purge("done")
+    scheduler.purge("dead")
+    assert look(scheduler) == {}
+
+
+def test_a_unique_key_whose_holder_was_deleted_by_hand_is_free(scheduler, server):
+    scheduler.push(Job("greet", id="gone", unique_key="key"))
+    server.delete(key(scheduler, "job:gone"))
+    assert scheduler.push(Job("greet", id="next", unique_key="key")) == "next"
+    assert scheduler.push(Job("greet", id="third", unique_key="key")) == "next"
+    Worker(scheduler).drain()
+    assert scheduler.push(Job("greet", id="fourth", unique_key="key")) == "fourth"
+
+
+def test_a_key_of_another_type_in_the_place_of_a_job_is_no_job(scheduler, server):
+    prepare(scheduler, server, "ready")
+    server.delete(key(scheduler, "job:broken"))
+    server.rpush(key(scheduler, "job:broken"), "a list")
+    look(scheduler)
+    Worker(scheduler).drain()
+    assert look(scheduler) == {"before": State.DONE, "after": State.DONE}
+    assert server.lrange(key(scheduler, "job:broken"), 0, -1) == [b"a list"]
+
+
+JUNK = [b"", b"junk", b"\xff" * 30, b"9" * 16, b"0000000000000001ghost", b"4000000000000001\n", "☃".encode() * 9]
+
+
+def test_tickets_of_no_job_are_dropped_where_they_are_met(scheduler, server):
+    prepare(scheduler, server, "ready")
+    for junk in JUNK:
+        server.lpush(key(scheduler, "queue:0:default"), junk)
+        for index in ("scheduled", "deadlines", "done", "dead"):
+            server.zadd(key(scheduler, index), {junk: 1})
+        server.rpush(key(scheduler, "active:gone"), junk)
+        server.zadd(key(scheduler, "workers"), {b"gone": 1, b"\xff": 2})
+        server.sadd(key(scheduler, "paused"), b"\xff")
+        server.hset(key(scheduler, "counts"), b"ready:\xff", 1)
+        server.hset(key(scheduler, "counts"), b"zombie:default", 1)
+    look(scheduler)
+    Worker(scheduler).drain()
+    assert look(scheduler) == dict.fromkeys(("before", "broken", "after"), State.DONE)
+    scheduler.purge("done")
+    scheduler.purge("dead")
+    assert look(scheduler) == {}
+
+
+STRUCTURES = ("queue:0:default", "levels:default", "counts", "workers", "scheduled", "unique", "back", "duty", "paused")
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_a_structure_of_another_type_is_a_clear_store_error(scheduler, server, structure):
+    prepare(scheduler, server, "ready")
+    server.delete(key(scheduler, structure))
+    if structure in ("back", "duty"):
+        server.rpush(key(scheduler, structure), "not a text")
+    else:
+        server.set(key(scheduler, structure), "no structure")
+
+    def touch_all() -> None:
+        scheduler.push(Job("greet", unique_key="key"))
+        scheduler.push_in(SECOND, Job("greet"))
+        Worker(scheduler).drain()
+
+    with pytest.raises(StoreError, match=r"answered with an error: .*(WRONGTYPE|wrong kind of value)"):
+        touch_all()
+
+
+def test_a_schema_that_is_no_number_is_a_clear_store_error(scheduler, server, url):
+    server.set(key(scheduler, "schema"), "abc")
+    with pytest.raises(StoreError, match="holds no number"):
+        RedisStore(url, scheduler.namespace).open()
+    server.delete(key(scheduler, "schema"))
