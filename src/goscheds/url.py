@@ -74,6 +74,12 @@ def check_driver_url(url: str, options: str) -> str:
     return url
 
 
+def check_ports(url: str, ports: str) -> None:
+    """Raises ConfigError for one that is no number: libpq would quote it, when it connects."""
+    if not all(port.isdecimal() for port in ports.split(",") if port):
+        raise ConfigError(f"{redact(url)!r}: the port is no number. In a password, write / as %2F and so on.")
+
+
 def split_options(url: str, known: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """The URL without the options that are the store's own, and those options over their defaults in ``known``.
 

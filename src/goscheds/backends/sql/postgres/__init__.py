@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goscheds.errors import ConfigError
 from goscheds.extras import missing_driver
-from goscheds.url import flag, redact, split_options
+from goscheds.url import check_ports, flag, redact, split_options
 
 try:
     from psycopg import ProgrammingError
@@ -23,12 +23,10 @@ def connect(url: str, namespace: str) -> PostgresStore:
     """The store that ``postgresql://user@host/database`` names, options of libpq included. Raises ConfigError."""
     bare, options = split_options(url, OPTIONS)
     try:
-        ports = str(conninfo_to_dict(bare).get("port", ""))
+        check_ports(url, str(conninfo_to_dict(bare).get("port", "")))
     except (ProgrammingError, UnicodeError):  # not the cause of the new error: it may quote the password
         raise ConfigError(
             f"{redact(url)!r} is not a URL that libpq understands. Look at its host and options."
         ) from None
-    if not all(port.isdecimal() for port in ports.split(",") if port):  # libpq would quote it, when it connects
-        raise ConfigError(f"{redact(url)!r}: the port is no number. In a password, write / as %2F and so on.")
     pgbouncer = None if options["pgbouncer"] == "auto" else flag(options, "pgbouncer")
     return PostgresStore(bare, namespace, wakeups=flag(options, "wakeups"), pgbouncer=pgbouncer)
