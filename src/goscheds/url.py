@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 from goscheds.errors import ConfigError
 
 SECRET_OPTIONS = re.compile(r"pass|secret|token|key", re.IGNORECASE)
-OTHER_PORT = re.compile(r":(?!\d*$)[^:\]]*$")
+OTHER_PORT = re.compile(r":(?!\d*$)[^\]]*$")
 """What stands where a port should: a password, perhaps, whose host was forgotten."""
 REDIS = "client_name db health_check_interval max_connections password socket_connect_timeout socket_timeout username"
 """Options of redis-py that are text, and don't change what its answers mean."""

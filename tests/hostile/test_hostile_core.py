@@ -48,6 +48,7 @@ AUTHORITIES = (
 
 
 @fuzzed(300)
+@example("redis", f"u:{SECRET}", ":")
 @given(st.sampled_from(SCHEMES), st.sampled_from(AUTHORITIES), st.lists(PIECES, max_size=6).map("".join))
 def test_any_url_makes_a_store_or_a_config_error_without_its_secret(scheme, authority, rest):
     try:
