@@ -89,7 +89,8 @@ class Crew:
         """How it does, once it is registered."""
         polled = time.monotonic() - (self._holdings.leased_until - self._lease)
         stopping, worn = self._watch.stopping.is_set(), self._watch.worn
-        return Vitals(self.id, os.getpid(), self._lease, polled, self._holdings.settled, resident(), stopping, worn)
+        lag, settled = self._watch.lag.longest, self._holdings.settled
+        return Vitals(self.id, os.getpid(), self._lease, polled, settled, resident(), stopping, worn, lag)
 
     def free(self, worker: str) -> int:
         """Take the jobs of another worker back, whose process is known to have ended; how many. Raises StoreError."""

@@ -28,7 +28,8 @@ from goscheds.codec import (
 )
 from goscheds.context import Context
 from goscheds.errors import BadArguments, ConfigError, InvalidJob, JobCancelled
-from goscheds.handlers import Binding, Registry
+from goscheds.handlers import Registry
+from goscheds.isolation import TRIES, Isolation
 from goscheds.job import check_text
 from goscheds.loop import LoopThread, in_thread
 from goscheds.plugins import plugins
@@ -37,6 +38,8 @@ from goscheds.retry import DEFAULT_RETRY, Retry
 from goscheds.verdict import Crashed, End, Hopeless, Keep, Raised, Returned, Stopped, TimedOut, Unknown, judge
 
 log = logging.getLogger("goscheds")
+PUT_OFF = Unknown("It crashed its workers and is to run alone, and others ran on here")
+PUT_OFF = Unknown("It crashed its workers and is to run alone, and others ran on beside it")
 NOTHING = Returned()
 MAX_RESULT = 262_144
 """Bytes of a handler's return value as JSON; a larger one is not kept."""
@@ -51,6 +54,7 @@ class Run(Struct, eq=False):
     meta: Meta = NEW
     payload: Payload | None = None
     taken: float = 0.0  # when its lane took it in, monotonic seconds
+    limit: float = 0.0  # seconds that it may take; 0 = no limit
     deadline: float = inf  # monotonic seconds
     asynchronous: bool = False  # its handler is a coroutine function
     task: asyncio.Task[None] | None = None
@@ -62,6 +66,16 @@ class Run(Struct, eq=False):
         """Its policy."""
         return (self.payload and self.payload.retry) or DEFAULT_RETRY
 
+    @property
+    def on_its_last_chance(self) -> bool:
+        """Whether one more crash would be its death."""
+        return self.meta.crashes > 0 and self.retry.poisonous(self.meta.crashes + 1)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that it may wait for its turn: its time runs in the store already."""
+        return self.limit / 4 or inf
+
 
 class Execution:
     """Runs claimed jobs with the registered handlers, and says what became of them."""
@@ -70,8 +84,9 @@ class Execution:
         self._handlers = handlers
         self._keep = keep
         self._worker = worker
-        self._loop = loop
+        self.loop = loop
         self._random = Random()  # noqa: S311 - it spreads retries, and guards nothing
+        self._isolation = Isolation()
 
     def prepare(self, claim: Claim) -> Run:
         """A claim, with its account read."""
@@ -83,20 +98,48 @@ class Execution:
     def run(self, run: Run) -> Outcome:
         """Run a job here; an async handler on the loop, waiting for it."""
         call = self._bind(run)
-        return self.judge(run, self._call(call, run) if callable(call) else call)
+        if not callable(call):
+            return self.judge(run, call)
+        if run.on_its_last_chance:
+            with self._isolation.alone() as quiet:
+                return self.judge(run, self._call(call, run) if self._may_begin(run, quiet) else PUT_OFF)
+        if not self._isolation.enters(run):
+            self._isolation.enter(run, run.patience)
+        try:
+            return self.judge(run, self._call(call, run))
+        finally:
+            self._isolation.leave(run)
 
     async def arun(self, run: Run) -> Outcome:
         """Run a job on the loop; a sync handler in a thread."""
         call = self._bind(run)
         if not callable(call):
             return self.judge(run, call)
+        if run.on_its_last_chance:
+            async with self._isolation.aalone() as quiet:
+                return self.judge(run, await self._acall(call, run) if self._may_begin(run, quiet) else PUT_OFF)
+        if not self._isolation.enters(run):
+            await self._isolation.aenter(run, run.patience)
+        try:
+            return self.judge(run, await self._acall(call, run))
+        finally:
+            self._isolation.leave(run)
+
+    async def _acall(self, call: Callable[[], Any], run: Run) -> End:
         if not run.asynchronous:
-            return self.judge(run, await in_thread(self._call, call, run))
+            return await in_thread(self._call, call, run)
+        self._begin(run)
         try:
             coroutine = call()
         except Exception as error:  # noqa: BLE001 - a handler that can't take what it is called with
-            return self.judge(run, Raised(error))
-        return self.judge(run, await self._await(coroutine, run))
+            return Raised(error)
+        return await self._await(coroutine, run)
+
+    def _may_begin(self, run: Run, quiet: bool) -> bool:
+        """Whether a job on its last chance runs now: alone; or, if that has not come about for long, among others."""
+        if quiet:
+            log.warning("Job %s crashed %d workers: it runs alone in this one.", run.claim.record.id, run.meta.crashes)
+        return quiet or run.meta.misses >= TRIES
 
     def judge(self, run: Run, end: End) -> Outcome:
         """What becomes of a run that ended like this, said in the log where it went wrong."""
@@ -120,7 +163,7 @@ class Execution:
                 check_text(run.claim.record.name, "The job's name")  # or nobody will ever have such a handler
                 return Unknown(f"No handler named {run.claim.record.name!r} on worker {self._worker}")
             call = binding.prepare(run.payload.args, run.context)
-            self._begin(run, binding)
+            run.limit, run.asynchronous = run.payload.timeout / 1_000_000, binding.is_async
         except (LaterRecord, ConfigError) as error:
             return Unknown(str(error))
         except (InvalidJob, BrokenRecord) as error:
@@ -129,12 +172,11 @@ class Execution:
             return Raised(error)
         return call
 
-    def _begin(self, run: Run, binding: Binding) -> None:
-        run.asynchronous = binding.is_async
-        if run.payload and run.payload.timeout:
+    def _begin(self, run: Run) -> None:
+        if run.limit:
             # An async attempt is ended by its own loop at the timeout; this is for one that won't end.
-            margin = 1.0 if binding.is_async else 0.0
-            run.deadline = time.monotonic() + run.payload.timeout / 1_000_000 + margin
+            margin = 1.0 if run.asynchronous else 0.0
+            run.deadline = time.monotonic() + run.limit + margin
         if plugins.listens("goscheds_job_started"):
             record = run.claim.record
             plugins.notify(
@@ -142,10 +184,11 @@ class Execution:
             )
 
     def _call(self, call: Callable[[], Any], run: Run) -> End:
+        self._begin(run)
         try:
             value = call()
             if value is not None and inspect.iscoroutine(value):
-                return self._loop.run(self._await(value, run))
+                return self.loop.run(self._await(value, run))
         except JobCancelled as error:
             return _stopped(run, error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its own failure
@@ -158,12 +201,11 @@ class Execution:
 
     async def _await(self, coroutine: Any, run: Run) -> End:
         """An async handler, to its end, its timeout, or its cancellation."""
-        micros = run.payload.timeout if run.payload else 0
         run.task = asyncio.current_task()
         if run.context.cancelled:  # while it was on its way to the loop
             coroutine.close()
             return Stopped()
-        limit = asyncio.timeout(micros / 1_000_000) if micros else None  # one without an end costs 5 µs a job
+        limit = asyncio.timeout(run.limit) if run.limit else None  # one without an end costs 5 µs a job
         try:
             value = await (_within(limit, coroutine) if limit else coroutine)
         except (asyncio.CancelledError, JobCancelled) as error:

@@ -25,6 +25,11 @@ class LoopThread:
         self._closing = threading.Event()
 
     @property
+    def thread(self) -> int | None:
+        """The identity of the thread that it runs in; None before it is needed."""
+        return self._thread.ident if self._thread else None
+
+    @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The running loop."""
         with self._starting:

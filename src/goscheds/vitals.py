@@ -25,6 +25,7 @@ class Vitals:
     memory: int  # bytes that it has in memory; 0 where that can't be told
     stopping: bool
     worn: str = ""  # why it asks to be replaced
+    lag: float = 0.0  # seconds, the longest in the last minute that its event loop kept others waiting
 
     @property
     def ready(self) -> bool:

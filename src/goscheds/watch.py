@@ -1,4 +1,4 @@
-"""The worker's watch over what runs: attempts past their timeout, batches that turn out slow, claims in doubt.
+"""The worker's watch over what runs: attempts past their timeout, slow batches, claims in doubt, the loop's lag.
 
 It looks every 50 ms while there is something to look at, and sleeps otherwise.
 """
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from goscheds.batch import Backlog, Batch
 from goscheds.execution import Execution, Run
 from goscheds.holdings import Holdings
+from goscheds.lag import Lag
 from goscheds.outage import Outage
 from goscheds.verdict import TimedOut
 
@@ -35,6 +36,7 @@ class Watch:
         self.spares: dict[str, Callable[[Run], bool]] = {}  # by queue: opens a slot in the place of one that hangs
         self._holdings = holdings
         self._execution = execution
+        self.lag = Lag(execution.loop)
         self._stir = threading.Event()
         self._done = threading.Event()
         self._batches: set[Batch | Backlog] = set()
@@ -81,10 +83,12 @@ class Watch:
             with outage:
                 self._look_once(time.monotonic())
             self._done.wait(GLANCE)
-            if self._batches or self._holdings.timed or self._holdings.doubt.is_set():
+            on_the_loop = self.lag.matters and len(self._holdings)
+            if self._batches or self._holdings.timed or self._holdings.doubt.is_set() or on_the_loop:
                 self._stir.set()
 
     def _look_once(self, now: float) -> None:
+        self.lag.look(now)
         for batch in list(self._batches):
             if now - batch.began > GLANCE:
                 if waiting := batch.take_waiting():
