@@ -12,7 +12,7 @@ from kit import Tampered, heard, looping, record, states, until
 from goscheds import duties as room
 from goscheds.backends.memory import MemoryStore
 from goscheds.clock import ManualClock
-from goscheds.codec import decode_meta
+from goscheds.codec import Meta, decode_meta, encode_meta
 from goscheds.duties import Duties
 from goscheds.errors import StoreError, StoreUnavailable
 from goscheds.execution import Execution
@@ -63,6 +63,20 @@ def test_due_jobs_become_ready():
         clock.advance(timedelta(minutes=2))
         assert duties.round(0) == 1
     assert states(store, "soon", "later") == [State.READY, State.READY]
+
+
+@pytest.mark.parametrize(
+    ("ids", "becomes", "crashes"), [(("a",), State.DEAD, 3), (("a", "b"), State.READY, 2)], ids=["alone", "together"]
+)
+def test_on_its_last_chance_a_job_dies_of_its_own_crash_alone(ids, becomes, crashes):
+    store = Tampered()
+    last = encode_meta(Meta(crashes=2))
+    store.push([msgspec.structs.replace(record(id=id), meta=last) for id in ids])
+    orphaned(store, *ids)
+    with duty(store) as duties:
+        assert duties.recover() == len(ids)
+    assert states(store, *ids) == [becomes] * len(ids)
+    assert {meta(store, id).crashes for id in ids} == {crashes}
 
 
 def test_orphans_run_again_with_a_crash_counted():

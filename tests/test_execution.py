@@ -353,10 +353,21 @@ def test_the_begin_of_a_run_is_told_to_plugins():
     assert told == [("id-1", "greet", "mail", 1)]
 
 
-def test_how_a_claim_ended_that_was_taken_back():
-    held = claim()
-    assert crashed(Claim(held.record, 1, 0, Lost.LEASE)) == Crashed()
-    assert crashed(Claim(held.record, 1, 0, Lost.DEADLINE)) == TimedOut()
+@pytest.mark.parametrize(
+    ("lost", "crashes", "last_chances", "end"),
+    [
+        (Lost.DEADLINE, 2, 1, TimedOut()),
+        (Lost.LEASE, 0, 0, Crashed()),
+        (Lost.LEASE, 1, 5, Crashed()),
+        (Lost.LEASE, 2, 1, Crashed()),
+        (Lost.LEASE, 2, 2, Crashed(charged=False)),
+    ],
+)
+def test_how_a_claim_ended_that_was_taken_back(lost, crashes, last_chances, end):
+    held = Claim(msgspec.structs.replace(claim().record, meta=encode_meta(Meta(crashes=crashes))), 1, 0, lost)
+    with looping() as loop:
+        run = Execution(Registry(), KEEP, "w", loop).prepare(held)
+    assert crashed(run, last_chances) == end
 
 
 @pytest.mark.parametrize(

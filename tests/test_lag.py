@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from datetime import timedelta
 
-from kit import heard, looping, until
+from kit import heard, looping, scheduled, until, working
 
 from goscheds.lag import BETWEEN, BLOCKED, Lag
 
@@ -55,3 +56,18 @@ def test_who_blocks_it_is_named_with_its_line(caplog):
         until(lambda: len(caplog.messages) == 2)
         assert "goes on after" in caplog.messages[1]
         lag.look(now + BETWEEN)
+
+
+def test_a_worker_names_the_job_and_keeps_its_lease(caplog):
+    caplog.set_level("WARNING")
+    with scheduled() as scheduler:
+
+        @scheduler.job
+        async def computes_for_long() -> None:
+            time.sleep(2 * BLOCKED)  # noqa: ASYNC251 - that is the trouble
+
+        with working(scheduler, lease=timedelta(seconds=1)):
+            id = computes_for_long.push()
+            scheduler.result(id, 10)
+    assert [message for message in caplog.messages if f"job {id}, in computes_for_long at" in message]
+    assert not [message for message in caplog.messages if "lease" in message]

@@ -36,6 +36,7 @@ from goscheds.vitals import Vitals, resident
 
 APP = """
     import os
+    import signal
     import sys
     import time
     from pathlib import Path
@@ -54,6 +55,15 @@ APP = """
     @scheduler.job
     def die(status: int) -> None:
         os._exit(status)
+
+    @scheduler.job
+    def take_time(seconds: float) -> None:
+        time.sleep(seconds)
+
+    @scheduler.job
+    def run_out_of_memory(seconds: float) -> None:
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does it to who takes too much
 
     @scheduler.job
     def eat(megabytes: int) -> None:
@@ -185,6 +195,21 @@ class TestDeath:
             supervised.says("exited with status 7 after", 3)
             ends(scheduler, push(scheduler))
             assert scheduler.get(poison).crashes == 3
+
+    @pytest.mark.slow
+    def test_whoever_runs_beside_poison_loses_time_and_nothing_else(self, tmp_path, app, scheduler):
+        with supervising(app, "--processes", "1", "--lease", "60s", cwd=tmp_path) as supervised:
+            supervised.serves(1)
+            poison = Job("run_out_of_memory", {"seconds": 0.3})
+            neighbours = [Job("take_time", {"seconds": 0.6}) for _ in range(3)]  # none is done before it dies
+            scheduler.push_many([poison, *neighbours])
+            ends(scheduler, poison.id, State.DEAD)
+            assert "died of it" in scheduler.get(poison.id).error
+            for neighbour in neighbours:
+                ends(scheduler, neighbour.id)
+                info = scheduler.get(neighbour.id)
+                assert (info.attempts, info.crashes) == (0, 2), "it died twice beside the poison, and never failed"
+            supervised.says("it runs alone in this one", 2)
 
     @pytest.mark.slow
     def test_a_child_that_is_stuck_is_killed_and_replaced(self, tmp_path, app, scheduler):

@@ -143,6 +143,12 @@ def test_run_again_at_a_moment_that_no_store_can_keep_is_an_error(again):
         judged(Raised(again))
 
 
+def test_a_crash_that_is_not_charged_kills_nobody():
+    outcome = judged(Crashed(charged=False), Meta(crashes=2))
+    assert outcome.verb is Verb.RETRY
+    assert decode_meta(outcome.meta).crashes == 2
+
+
 def test_a_crashed_job_runs_again_at_once():
     outcome = judged(Crashed())
     assert (outcome.delay, outcome.execute_at) == (0, 0)

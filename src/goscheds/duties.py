@@ -15,7 +15,7 @@ from goscheds.errors import GoschedsError
 from goscheds.execution import Execution, Run, crashed
 from goscheds.holdings import Holdings
 from goscheds.outage import Outage
-from goscheds.record import Outcome, State
+from goscheds.record import Lost, State
 from goscheds.store import DUTY_LEASE
 from goscheds.verdict import Keep
 
@@ -87,15 +87,18 @@ class Duties:
     def recover(self) -> int:
         """Take lost jobs back and judge them like any failure; how many. Raises StoreError."""
         runs = self._holdings.recover(RECOVERED)
-        self._holdings.settle([self._judge(run) for run in runs if self._holdings.finish(run)])
+        for run in runs:
+            self._read(run)
+        last = sum(run.on_its_last_chance for run in runs if run.claim.lost is Lost.LEASE)
+        lost = [run for run in runs if self._holdings.finish(run)]
+        self._holdings.settle([self._execution.judge(run, crashed(run, last)) for run in lost])
         return len(runs)
 
-    def _judge(self, run: Run) -> Outcome:
+    def _read(self, run: Run) -> None:
         try:
             run.payload = decode_payload(run.claim.record)
         except GoschedsError as error:
             log.debug("Job %s was lost and can't be read: %s; its next run says so.", run.claim.record.id, error)
-        return self._execution.judge(run, crashed(run.claim))
 
     def purge(self) -> bool:
         """Delete some of what was kept long enough; whether there may be more. Raises StoreError."""

@@ -33,7 +33,7 @@ from goscheds.isolation import TRIES, Isolation
 from goscheds.job import check_text
 from goscheds.loop import LoopThread, in_thread
 from goscheds.plugins import plugins
-from goscheds.record import Claim, Outcome, Verb
+from goscheds.record import Claim, Lost, Outcome, Verb
 from goscheds.retry import DEFAULT_RETRY, Retry
 from goscheds.verdict import Crashed, End, Hopeless, Keep, Raised, Returned, Stopped, TimedOut, Unknown, judge
 
@@ -252,6 +252,8 @@ def _stopped(run: Run, error: BaseException) -> End:
     return Stopped() if run.context.cancelled else Raised(error)
 
 
-def crashed(claim: Claim) -> End:
-    """How a run ended whose claim was taken back."""
-    return TimedOut() if claim.lost == "deadline" else Crashed()
+def crashed(run: Run, last_chances: int) -> End:
+    """How a run ended whose claim was taken back, among so many that were on their last chance."""
+    if run.claim.lost is Lost.DEADLINE:
+        return TimedOut()
+    return Crashed(charged=not run.on_its_last_chance or last_chances == 1)

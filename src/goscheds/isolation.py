@@ -2,7 +2,8 @@
 
 Nobody outlives a worker who knows which of its jobs it died of, so that each is charged a crash. On its last chance a
 job runs alone: then its death is its own, and its neighbours lose time and nothing else. Other processes are not held
-up by that, and this one for no longer than ``LONGEST``.
+up by that, and this one for no longer than ``LONGEST``. Where a dead worker held several jobs on their last chance, all
+the same, none of them is charged.
 """
 
 from __future__ import annotations
@@ -74,8 +75,11 @@ class Isolation:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Run alone, if what runs here ends in time; whether it did. Nobody begins meanwhile."""
-        if not self._turn.acquire(timeout=QUIET):
+        """Run alone, if nobody else does, and what runs here ends in time; whether it came about.
+
+        Whoever has to wait for another to be alone must not: it would be held when that one's worker dies.
+        """
+        if not self._turn.acquire(blocking=False):
             yield False
             return
         try:
@@ -89,13 +93,12 @@ class Isolation:
     @asynccontextmanager
     async def aalone(self) -> AsyncIterator[bool]:
         """``alone`` on the event loop."""
-        until = time.monotonic() + QUIET
-        if not await _glance(lambda: self._turn.acquire(blocking=False), until):
+        if not self._turn.acquire(blocking=False):
             yield False
             return
         try:
             with self._closed():
-                yield await _glance(lambda: not self._running, until)
+                yield await _glance(lambda: not self._running, time.monotonic() + QUIET)
         finally:
             self._turn.release()
 

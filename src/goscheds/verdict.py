@@ -38,7 +38,9 @@ class TimedOut(Struct, frozen=True):
 
 
 class Crashed(Struct, frozen=True):
-    """The attempt ended with its worker."""
+    """The attempt ended with its worker. Not ``charged``: several may be to blame, and none may die for another."""
+
+    charged: bool = True
 
 
 class Stopped(Struct, frozen=True):
@@ -81,8 +83,8 @@ def judge(  # noqa: PLR0911 - one return for each way to end
             return _dead(claim, replace(meta, error=shorten(reason)), keep)
         case Unknown(reason):
             return _missed(claim, meta, reason)
-        case Crashed():
-            return _crashed(claim, meta, retry, keep)
+        case Crashed(charged):
+            return _crashed(claim, meta, retry, keep, charged)
         case TimedOut():
             took = "The attempt took longer than the job's timeout."
             return _failed(claim, replace(meta, error=took, trace=""), retry, keep, random)
@@ -112,9 +114,10 @@ def _failed(
     return Outcome.retry(claim, _account(claim, meta), delay=retry.delay(meta.attempts, random))
 
 
-def _crashed(claim: Claim, meta: Meta, retry: Retry, keep: Keep) -> Outcome:
+def _crashed(claim: Claim, meta: Meta, retry: Retry, keep: Keep, charged: bool) -> Outcome:
     """At once again: the crash cost a lease already, and the job is run apart from others from now on."""
-    meta = replace(meta, crashes=meta.crashes + 1, error="Its worker died, or lost its lease, while it ran.", trace="")
+    error = "Its worker died, or lost its lease, while it ran."
+    meta = replace(meta, crashes=meta.crashes + charged, error=error, trace="")
     if retry.poisonous(meta.crashes):
         return _dead(claim, replace(meta, error=f"It ran {meta.crashes} times in a worker that died of it."), keep)
     return Outcome.retry(claim, _account(claim, meta))

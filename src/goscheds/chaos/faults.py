@@ -66,11 +66,12 @@ def _stopped(member: Member) -> Iterator[str]:
 
 @contextmanager
 def _child_killed(member: Member) -> Iterator[str]:
-    """Its newest child: it is there, or was of late."""
-    pid, journal = max(member.children().items(), key=lambda child: child[1].stat().st_mtime)
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    yield journal.stem
+    """Its newest child: it is there, or was of late; nobody, if none has begun yet."""
+    newest = sorted(member.children().items(), key=lambda child: child[1].stat().st_mtime)[-1:]
+    for pid, _ in newest:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    yield "".join(journal.stem for _, journal in newest)
 
 
 @contextmanager
