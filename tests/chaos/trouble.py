@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import resource
 import sqlite3
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
@@ -113,7 +116,7 @@ END $$
 
 
 def sqlite_troubles(path: Path) -> list[Extra]:
-    """A file that somebody else writes to; a disk that is full."""
+    """A file that somebody else writes to; a full disk; files that nobody may write, where a test may do that."""
 
     @contextmanager
     def locked() -> Iterator[None]:
@@ -128,7 +131,8 @@ def sqlite_troubles(path: Path) -> list[Extra]:
         @contextmanager
         def happen(_which: int) -> Iterator[str]:
             # No file of theirs may grow beyond this; their journals are smaller, and the store's files larger.
-            limited = [member.pid for member in crowd.members() if member.alive]
+            alive = [member for member in crowd.members() if member.alive]
+            limited = [pid for member in alive for pid in (member.pid, *member.children())]
             limit = max(path.stat().st_size, path.with_name(path.name + "-wal").stat().st_size)
             for pid in limited:
                 _limit(pid, limit)
@@ -138,7 +142,40 @@ def sqlite_troubles(path: Path) -> list[Extra]:
 
         return happen
 
-    return [extra("lock file", locked, 0.2, 2.0), Extra(Kind("full disk", 0.5, 2.0), full)]
+    @contextmanager
+    def sealed() -> Iterator[None]:
+        files = [path, path.with_name(f"{path.name}-wal")]
+        try:
+            for file in files:
+                _seal(file, IMMUTABLE)
+            yield
+        finally:
+            for file in files:
+                _seal(file, 0)
+
+    troubles = [extra("lock file", locked, 0.2, 2.0), Extra(Kind("full disk", 0.5, 2.0), full)]
+    probe = path.with_name("probe")
+    probe.touch()
+    with suppress(OSError):  # root's right, and not on every file system
+        _seal(probe, IMMUTABLE)
+        _seal(probe, 0)
+        troubles.append(extra("read-only files", sealed, 0.5, 2.0))
+    return troubles
+
+
+GET_FLAGS, SET_FLAGS, IMMUTABLE = 0x80086601, 0x40086602, 0x10
+"""Of Linux, ioctl_iflags(2): an immutable file is not even written by who has it open, but by nobody."""
+
+
+def _seal(file: Path, flag: int) -> None:
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        flags = array("i", [0, 0])
+        fcntl.ioctl(descriptor, GET_FLAGS, flags)
+        flags[0] = flags[0] & ~IMMUTABLE | flag
+        fcntl.ioctl(descriptor, SET_FLAGS, flags)
+    finally:
+        os.close(descriptor)
 
 
 def _limit(pid: int, size: int) -> None:
