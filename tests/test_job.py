@@ -9,7 +9,8 @@ from types import MappingProxyType
 import pytest
 
 from goscheds.errors import BadMoment, InvalidJob
-from goscheds.job import Job, new_id
+from goscheds.job import Job, label, new_id
+from goscheds.record import Record
 from goscheds.retry import Retry
 
 
@@ -73,3 +74,11 @@ def test_a_timeout_lets_something_run(timeout, error):
 def test_a_moment_is_one_that_every_store_can_keep(moment):
     with pytest.raises(BadMoment):
         Job("greet", execute_at=moment)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("send", "id-1 (send)"), ("ä", "id-1 (ä)"), ("a\nJob", "id-1 '(a\\nJob)'"), ("\ud800", "id-1 '(\\ud800)'")],
+)
+def test_a_job_is_named_in_logs_without_what_would_forge_them(name, shown):
+    assert label(Record("id-1", name, "default")) == shown

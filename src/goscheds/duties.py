@@ -14,6 +14,7 @@ from goscheds.codec import decode_payload
 from goscheds.errors import GoschedsError
 from goscheds.execution import Execution, Run, crashed
 from goscheds.holdings import Holdings
+from goscheds.job import label
 from goscheds.outage import Outage
 from goscheds.record import Lost, State
 from goscheds.store import DUTY_LEASE
@@ -98,7 +99,7 @@ class Duties:
         try:
             run.payload = decode_payload(run.claim.record)
         except GoschedsError as error:
-            log.debug("Job %s was lost and can't be read: %s; its next run says so.", run.claim.record.id, error)
+            log.debug("Job %s was lost and can't be read: %s; its next run says so.", label(run.claim.record), error)
 
     def purge(self) -> bool:
         """Delete some of what was kept long enough; whether there may be more. Raises StoreError."""

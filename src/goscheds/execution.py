@@ -30,7 +30,7 @@ from goscheds.context import Context
 from goscheds.errors import BadArguments, ConfigError, InvalidJob, JobCancelled
 from goscheds.handlers import Registry
 from goscheds.isolation import TRIES, Isolation
-from goscheds.job import check_text
+from goscheds.job import check_text, label
 from goscheds.loop import LoopThread, in_thread
 from goscheds.plugins import plugins
 from goscheds.record import Claim, Lost, Outcome, Verb
@@ -138,7 +138,9 @@ class Execution:
     def _may_begin(self, run: Run, quiet: bool) -> bool:
         """Whether a job on its last chance runs now: alone; or, if that has not come about for long, among others."""
         if quiet:
-            log.warning("Job %s crashed %d workers: it runs alone in this one.", run.claim.record.id, run.meta.crashes)
+            log.warning(
+                "Job %s crashed %d workers: it runs alone in this one.", label(run.claim.record), run.meta.crashes
+            )
         return quiet or run.meta.misses >= TRIES
 
     def judge(self, run: Run, end: End) -> Outcome:
@@ -231,9 +233,8 @@ class Execution:
         error = end.error if isinstance(end, Raised) else None
         log.log(
             logging.ERROR if outcome.verb is Verb.DEAD else logging.WARNING,
-            "Job %s (%s), attempt %d: %s → %s%s",
-            record.id,
-            record.name,
+            "Job %s, attempt %d: %s → %s%s",
+            label(record),
             run.meta.attempts + 1,
             decode_meta(outcome.meta).error or type(end).__name__.lower(),
             outcome.verb,

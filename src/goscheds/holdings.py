@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from goscheds.codec import decode_meta
 from goscheds.errors import StoreUnavailable
 from goscheds.execution import Execution, Run
+from goscheds.job import label
 from goscheds.loop import LoopThread
 from goscheds.outage import Outage
 from goscheds.plugins import plugins
@@ -151,9 +152,7 @@ class Holdings:
             record = run.claim.record
             event = {"id": record.id, "name": record.name, "queue": record.queue, "fence": outcome.fence}
             if outcome.id not in accepted:
-                log.warning(
-                    "Job %s (%s) had been taken from this worker; its outcome is dropped.", record.id, record.name
-                )
+                log.warning("Job %s had been taken from this worker; its outcome is dropped.", label(record))
                 if lost:
                     plugins.notify("goscheds_job_lost", **event)
             elif settled:

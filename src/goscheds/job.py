@@ -12,7 +12,7 @@ from unicodedata import category
 
 from goscheds.clock import duration_micros, to_micros
 from goscheds.errors import InvalidJob
-from goscheds.record import State
+from goscheds.record import Record, State
 from goscheds.retry import DEFAULT_RETRY, Retry
 
 MAX_TEXT = 255
@@ -34,6 +34,11 @@ def check_text(text: object, what: str) -> None:
         raise InvalidJob(f"{what} is {text!r:.80}; it must be text of 1 to {MAX_TEXT} characters.")
     if not text.isprintable() and any(category(character) in ("Cc", "Cs") for character in text):
         raise InvalidJob(f"{what} is {text!r:.80}; it must not contain control characters or half surrogate pairs.")
+
+
+def label(record: Record) -> str:
+    """A job as logs name it. What got into the store past the checks must not forge lines there, or break them."""
+    return " ".join(text if text.isprintable() else ascii(text) for text in (record.id, f"({record.name})"))
 
 
 def check_args(args: object, name: str) -> None:

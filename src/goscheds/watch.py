@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from goscheds.batch import Backlog, Batch
 from goscheds.execution import Execution, Run
 from goscheds.holdings import Holdings
+from goscheds.job import label
 from goscheds.lag import Lag
 from goscheds.outage import Outage
 from goscheds.verdict import TimedOut
@@ -112,6 +113,6 @@ class Watch:
         spare = self.spares.get(record.queue)
         replaced = spare is not None and spare(run)
         then = "a spare slot takes its place" if replaced else "its slot is taken until it returns"
-        log.warning("Job %s (%s) is past its timeout and still runs; %s.", record.id, record.name, then)
+        log.warning("Job %s is past its timeout and still runs; %s.", label(record), then)
         if self.worn and not replaced:
             log.error("Worker %s should be replaced: %s.", self._holdings.worker, self.worn)
