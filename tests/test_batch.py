@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from random import Random
 
 import pytest
 from kit import claim
 
-from goscheds.batch import LONG, MAX_BATCH, SHORT, Batch, Pace, apart
+from goscheds.batch import LONG, MAX_BATCH, PATIENCE, RISK, SHORT, Backlog, Batch, Pace, apart
 from goscheds.codec import Meta
 from goscheds.context import Context
 from goscheds.execution import Run
@@ -84,7 +85,7 @@ def test_a_pace_doubles_while_batches_are_short_and_halves_when_they_are_long():
     pace = Pace()
     limits = []
     for seconds in [SHORT / 2] * 9 + [LONG * 2] * 9:
-        pace.learn(pace.limit, seconds)
+        pace.learn(pace.limit, seconds, LONG)
         limits.append(pace.limit)
     assert limits == [2, 4, 8, 16, 32, 64, 100, 100, 100, 50, 25, 12, 6, 3, 1, 1, 1, 1]
     assert limits[8] == MAX_BATCH
@@ -94,8 +95,74 @@ def test_a_pace_doubles_while_batches_are_short_and_halves_when_they_are_long():
 def test_a_pace_stays_when_it_is_right_or_nothing_was_learnt(ran, seconds):
     pace = Pace()
     pace.limit = 8
-    pace.learn(ran, seconds)
+    pace.learn(ran, seconds, 0)
     assert pace.limit == 8
+
+
+def grown(pace: Pace, jobs: int) -> int:
+    """Its limit after so many short jobs."""
+    for _ in range(jobs):
+        pace.learn(1, 0, 0)
+    pace.learn(pace.limit, 0, 0)
+    return pace.limit
+
+
+def test_where_every_nth_job_is_long_the_batch_is_so_small_that_few_wait_behind_one():
+    dice, behind, jobs = Random(1), 0, 0  # noqa: S311 - for a test
+    pace = Pace()
+    for number in range(20_000):
+        size = pace.limit
+        seconds = [0.05 if dice.random() < 0.01 else 0.0001 for _ in range(size)]
+        longest = max(seconds)
+        pace.learn(size, sum(seconds), longest)
+        if number > 100:
+            behind += size - 1 - seconds.index(longest) if longest > LONG else 0
+            jobs += size
+    assert behind < RISK * jobs
+
+
+def test_a_queue_that_becomes_mixed_is_known_by_a_few_long_jobs():
+    pace = Pace()
+    for _ in range(300):
+        pace.learn(pace.limit, 0, 0)
+    assert pace.limit == MAX_BATCH
+    for _ in range(4):
+        grown(pace, 10)
+        pace.slow()
+    assert grown(pace, 10) == 1
+
+
+def test_one_stall_among_thousands_of_short_jobs_costs_little():
+    pace = Pace()
+    for _ in range(60):
+        pace.learn(pace.limit, 0, 0)
+    pace.learn(pace.limit, LONG * 2, LONG * 2)
+    assert pace.limit == 1
+    for _ in range(7):
+        pace.learn(pace.limit, 0, 0)
+    assert pace.limit > MAX_BATCH / 2
+
+
+def test_a_batch_is_late_when_one_run_or_all_of_it_takes_long(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("goscheds.batch.time.monotonic", lambda: now[0])
+    batch = Batch([run(), run(), run()])
+    batch.next()
+    assert not batch.late(99.999 + LONG)
+    assert batch.late(100.001 + LONG)
+    now[0] += LONG
+    batch.next()
+    assert batch.longest == pytest.approx(LONG)
+    assert not batch.late(99.999 + PATIENCE)
+    assert batch.late(100.001 + PATIENCE)
+
+
+def test_a_backlog_is_late_when_its_oldest_is():
+    backlog, first, second = Backlog(lambda: None), run("1"), run("2")
+    assert not backlog.late(float("inf"))
+    backlog.add([first, second])
+    assert not backlog.late(first.taken + PATIENCE / 2)
+    assert backlog.late(first.taken + PATIENCE * 2)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from math import inf
+from math import sqrt
 from typing import TypeVar
 
 from goscheds.execution import Run
@@ -15,7 +15,11 @@ from goscheds.record import Outcome
 T = TypeVar("T")
 MAX_BATCH = 100
 SHORT, LONG = 0.010, 0.025
-"""Seconds that a batch may take: it doubles below the first, and halves above the second."""
+"""Seconds that a batch may take: it doubles below the first, and halves above the second. A job above it is long."""
+PATIENCE = 0.05
+"""Seconds that claims wait in a worker, at most, before they are given back."""
+RISK = 0.01
+"""The share of jobs that may be claimed in one batch with a long one, and wait behind it."""
 
 
 class Batch:
@@ -25,17 +29,31 @@ class Batch:
     """
 
     def __init__(self, runs: Sequence[Run], slow: Callable[[], object] = lambda: None) -> None:
-        self.began = time.monotonic()
         self.slow = slow
+        self.broken = False  # what waited was given back, and the pace told
+        self.began = self._since = time.monotonic()
+        self._longest = 0.0
         self._waiting = deque(runs)
         self._outcomes: deque[Outcome] = deque()
 
     def next(self) -> Run | None:
-        """The next claim to run."""
+        """The next claim to run, once the one before has ended."""
+        now = time.monotonic()
+        self._longest = max(self._longest, now - self._since)
+        self._since = now
         try:
             return self._waiting.popleft()
         except IndexError:
             return None
+
+    @property
+    def longest(self) -> float:
+        """Seconds that the longest of those took that have ended."""
+        return self._longest
+
+    def late(self, now: float) -> bool:
+        """Whether what waits has waited too long: for the batch, or for the one that runs, which may be a long one."""
+        return now - self._since > LONG or now - self.began > PATIENCE
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome until the batch is settled."""
@@ -55,18 +73,18 @@ class Backlog:
 
     def __init__(self, slow: Callable[[], object]) -> None:
         self.slow = slow
+        self.broken = False
         self._waiting: deque[Run] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    @property
-    def began(self) -> float:
-        """Since when the oldest waits, monotonic seconds."""
+    def late(self, now: float) -> bool:
+        """Whether the oldest has waited too long."""
         try:
-            return self._waiting[0].taken
+            return now - self._waiting[0].taken > PATIENCE
         except IndexError:
-            return inf
+            return False
 
     def add(self, runs: Sequence[Run]) -> None:
         """Let claims wait."""
@@ -101,21 +119,34 @@ def _drain(items: deque[T]) -> list[T]:
 
 
 class Pace:
-    """How many jobs to claim at once: as many as run in a hundredth of a second."""
+    """How many jobs to claim at once: as many as run in a hundredth of a second.
+
+    Where long jobs turn up among short ones, as many as keep it rare that one waits behind a long one. If each nth job
+    is long, a batch of n / 100 puts half a hundredth of all jobs behind one.
+    """
 
     def __init__(self) -> None:
         self.limit = 1
+        self._apart = MAX_BATCH / RISK  # short jobs between two long ones, as a rule
+        self._short = 0  # since the last long one
 
-    def learn(self, ran: int, seconds: float) -> None:
-        """A batch of so many jobs took so long."""
+    def learn(self, ran: int, seconds: float, longest: float) -> None:
+        """A batch of so many jobs took so long, and the longest of them so long."""
+        if longest > LONG:
+            self.slow()
+            return
+        self._short += ran
         if seconds > LONG:
             self.limit = max(1, self.limit // 2)
         elif seconds < SHORT and ran >= self.limit:
-            self.limit = min(MAX_BATCH, self.limit * 2)
+            rare = int(RISK * max(self._apart, self._short))
+            self.limit = max(1, min(MAX_BATCH, self.limit * 2, rare))
 
     def slow(self) -> None:
-        """A batch was broken up: one at a time, until they prove short again."""
+        """A long job turned up, or others waited: one at a time, until they prove short again."""
         self.limit = 1
+        self._apart = sqrt(self._apart * (1 + self._short))  # a queue that has changed is known by a few long ones
+        self._short = 0
 
 
 def apart(runs: list[Run]) -> tuple[list[Run], list[Run]]:

@@ -139,7 +139,8 @@ class ThreadLane:
                     batch.add(outcome)
                 else:
                     replaced = self._replaced(run)
-        self._pace.learn(size, time.monotonic() - batch.began)
+        if not batch.broken:
+            self._pace.learn(size, time.monotonic() - batch.began, batch.longest)
         if replaced:
             self._holdings.settle(batch.take_outcomes())
         return replaced

@@ -167,7 +167,8 @@ class AsyncLane:
         if errand.waits:
             return self._holdings.claim(self._queue, errand.want, self._block)
         if errand.ended:
-            self._pace.learn(len(errand.ended), max(one.seconds for one in errand.ended))
+            longest = max(one.seconds for one in errand.ended)
+            self._pace.learn(len(errand.ended), longest, longest)
         outcomes = [one.outcome for one in errand.ended]
         if errand.want:
             return self._holdings.settle_and_claim(outcomes, self._queue, errand.want)

@@ -1,6 +1,6 @@
 """The worker's watch over what runs: attempts past their timeout, slow batches, claims in doubt, the loop's lag.
 
-It looks every 50 ms while there is something to look at, and sleeps otherwise.
+It looks every 50 ms while there is something to look at, every 10 while others wait in a batch, and sleeps otherwise.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from goscheds.outage import Outage
 from goscheds.verdict import TimedOut
 
 log = logging.getLogger("goscheds")
-GLANCE = 0.05
-"""Seconds between looks; a batch that takes longer is broken up."""
+GLANCE, CLOSE_GLANCE = 0.05, 0.01
+"""Seconds between looks; the second is for jobs that may wait behind a long one of their batch."""
 LAST = 2.0
 """Seconds for the last look."""
 DOUBT = 0.5
@@ -83,16 +83,18 @@ class Watch:
             self._stir.clear()
             with outage:
                 self._look_once(time.monotonic())
-            self._done.wait(GLANCE)
             on_the_loop = self.lag.matters and len(self._holdings)
-            if self._batches or self._holdings.timed or self._holdings.doubt.is_set() or on_the_loop:
+            unhurried = bool(self._holdings.timed or self._holdings.doubt.is_set() or on_the_loop)
+            self._done.wait(GLANCE if unhurried and not self._batches else CLOSE_GLANCE)
+            if self._batches or unhurried:
                 self._stir.set()
 
     def _look_once(self, now: float) -> None:
         self.lag.look(now)
         for batch in list(self._batches):
-            if now - batch.began > GLANCE:
+            if batch.late(now):
                 if waiting := batch.take_waiting():
+                    batch.broken = True
                     batch.slow()
                     self._holdings.release(waiting)
                 self._holdings.settle(batch.take_outcomes())
