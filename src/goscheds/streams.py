@@ -87,6 +87,7 @@ class AsyncLane:
 
     def start(self) -> None:
         """Begin to claim."""
+        self._loop.call(self._begin)  # nothing yet, but the loop is there when the watch first looks
         for pump in self._pumps:
             pump.start()
 

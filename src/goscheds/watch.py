@@ -83,11 +83,16 @@ class Watch:
             self._stir.clear()
             with outage:
                 self._look_once(time.monotonic())
-            on_the_loop = self.lag.matters and len(self._holdings)
-            unhurried = bool(self._holdings.timed or self._holdings.doubt.is_set() or on_the_loop)
-            self._done.wait(GLANCE if unhurried and not self._batches else CLOSE_GLANCE)
-            if self._batches or unhurried:
+            self._done.wait(CLOSE_GLANCE)
+            if self._unhurried() and not self._batches:
+                self._done.wait(GLANCE - CLOSE_GLANCE)
+            if self._batches or self._unhurried():
                 self._stir.set()
+
+    def _unhurried(self) -> bool:
+        """Whether there is something to look at now and then."""
+        on_the_loop = self.lag.matters and len(self._holdings) > 0
+        return bool(self._holdings.timed) or self._holdings.doubt.is_set() or on_the_loop
 
     def _look_once(self, now: float) -> None:
         self.lag.look(now)
