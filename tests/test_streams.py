@@ -20,7 +20,7 @@ from goscheds.record import Move, State
 from goscheds.streams import AsyncLane
 from goscheds.watch import Watch
 
-BLOCK = 5.0
+BLOCK = 20.0  # as in a worker, and longer than anything may take here
 
 
 @contextmanager
@@ -269,6 +269,7 @@ def test_closing_settles_what_ended():
         gate.open()
         until(lambda: store.calls["settle"] > 1)
         lane.watch.stopping.set()
+        store.interrupt("w")
         store.away = False
         lane.holdings.closing.set()
         lane.close()

@@ -1,8 +1,9 @@
-"""A lane of async handlers: one loop runs thousands of them, two threads move claims in and outcomes out.
+"""A lane of async handlers: one loop runs thousands of them, three threads move claims in and outcomes out.
 
-Jobs pass between threads by the batch. One of the two looks for what is to be done while the other is on its way to the
-store, or waits in it for jobs: what ended is settled soon, whatever becomes of the claims. Claims run ahead of the
-slots only while jobs are short, as the batches of sync lanes do, and the watch gives back what has not begun in time.
+Jobs pass between threads by the batch. While one of the three waits in the store for jobs, and another is on its way
+there, the third looks for what is to be done: what ended is settled soon, whatever becomes of the others. Claims run
+ahead of the slots only while jobs are short, as the batches of sync lanes do, and the watch gives back what has not
+begun in time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from goscheds.outage import Outage
 from goscheds.record import Outcome
 from goscheds.watch import Watch
 
-PUMPS = 2
+MOVING = 2
+"""Pumps on their way to the store at a time; a third is for waiting there."""
 LINGER = 0.002
 """Seconds that an outcome, or a free slot, waits for more of its kind while something runs."""
 LAST = 2.0
@@ -82,7 +84,7 @@ class AsyncLane:
         self._changed = threading.Condition()
         self._pumps = [
             threading.Thread(target=self._pump, name=f"goscheds-{queue}-pump-{number}", daemon=True)
-            for number in range(PUMPS)
+            for number in range(MOVING + 1)
         ]
 
     def start(self) -> None:
@@ -125,7 +127,9 @@ class AsyncLane:
         return self._watch.stopping.is_set() and len(self._backlog) > 0
 
     def _due(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether there is anything to do, and not too many are at it."""
+        if self._errands - self._waits >= MOVING:
+            return False
         return bool(self._ended) or self._closed or self._left_over() or self._room() > 0
 
     def _pressing(self) -> bool:
