@@ -121,6 +121,16 @@ def a_job_runs(forge):
 
 
 @good
+def a_key_is_taken_again_by_a_push_without_an_answer(forge):
+    forge.life("one", 1, unique_key="k")
+    forge.push(2, "two", answer=(), unique_key="k")
+    forge.claim(2.1, "two", 1)
+    forge.run(2.2, "two", 1)
+    forge.settle(2.3, "two", 1)
+    forge.row("two", 1, key="k")
+
+
+@good
 def an_unanswered_push_left_nothing(forge):
     forge.push(1, "one", "two", answer=())
 

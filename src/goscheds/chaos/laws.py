@@ -139,7 +139,7 @@ def keys_unique(history: History) -> Iterator[Violation]:
     for id, life in history.lives.items():
         key = life.offers[0][1].unique_key if life.offers else ""
         ended = min((report.began for report in life.reports if report.verb in ENDS), default=0)
-        if key and life.acknowledged < ended and life.row:
+        if key and 0 < life.acknowledged < ended and life.row:
             spans[key].append((life.acknowledged, ended, id))
     for key, lives in spans.items():
         for (begins, ends, id), (others_begin, others_end, other) in combinations(sorted(lives), 2):
