@@ -171,6 +171,25 @@ SELECT picked, fence, was = 2 FROM standing
 UNION ALL
 SELECT {ring}, 0, false FROM (SELECT topic, row_number() OVER () AS nth FROM topics) AS topics
 
+-- name: orphans
+-- First it ends sessions whose transaction has jobs of the lapsed worker locked and whose client says nothing: it was
+-- stopped, or has gone, before the end. The server itself would wait for as long as the client's machine answers.
+WITH clock AS MATERIALIZED (SELECT {now} AS moment),
+ended AS MATERIALIZED (
+    SELECT pg_terminate_backend(pid), pg_sleep(0.05) FROM pg_stat_activity
+    WHERE usename = current_user AND wait_event = 'ClientRead' AND xact_start < now() - interval '1 second'
+      AND backend_xid = ANY (ARRAY(
+          SELECT xmax FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = :holder LIMIT :limit
+      ))
+), chosen AS MATERIALIZED (
+    SELECT id FROM goscheds_jobs
+    WHERE ns = :ns AND state = 2 AND worker = :holder AND (SELECT count(*) FROM ended) >= 0
+    LIMIT :limit {lock}
+)
+UPDATE goscheds_jobs SET fence = fence + 1, worker = :worker, changed_at = moment, deadline = 0
+FROM clock WHERE ns = :ns AND id {chosen}
+RETURNING {claim}
+
 -- name: heartbeat
 -- As unlapsed, beat and cancelling of a worker that goes on: whether it had lapsed, and what is to be cancelled.
 WITH unlapsed AS MATERIALIZED (

@@ -1,0 +1,125 @@
+"""A Postgres client that stops, or vanishes, in the middle of what it says: its jobs are not locked for it for ever."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from goscheds.backends.sql.postgres import PostgresStore, connect
+from goscheds.chaos.rig import via
+from goscheds.contract.bench import LATE, background, eventually, gather, hire, ids, job
+from goscheds.errors import StoreUnavailable
+from goscheds.record import Outcome
+
+EXECUTE = b"E"
+
+
+class Relay:
+    """Stands between clients and the server, and lets nothing more through after so many messages."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._ends: list[socket.socket] = []
+        self.port = self._listening.getsockname()[1]
+        self.stops_after = 0  # messages of the kind Execute, of whichever client comes to it; 0 for never
+        self._stopped: set[socket.socket] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        for end in [self._listening, *self._ends]:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                server = socket.create_connection(self._target)
+                self._ends += [client, server]
+                threading.Thread(target=self._up, args=(client, server), daemon=True).start()
+                threading.Thread(target=self._down, args=(server, client), daemon=True).start()
+
+    def _up(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
+            while data := client.recv(1 << 20):
+                if client in self._stopped:
+                    continue
+                server.sendall(self._until_the_stop(client, data) if self.stops_after else data)
+
+    def _until_the_stop(self, client: socket.socket, data: bytes) -> bytes:
+        messages = list(_messages(data))
+        for number, message in enumerate(messages, 1):
+            if message[:1] == EXECUTE:
+                self.stops_after -= 1
+                if not self.stops_after:
+                    self._stopped.add(client)
+                    return b"".join(messages[:number])
+        return data
+
+    def _down(self, server: socket.socket, client: socket.socket) -> None:
+        with suppress(OSError):
+            while data := server.recv(1 << 20):
+                client.sendall(data)
+
+
+def _messages(data: bytes) -> Iterator[bytes]:
+    while data:
+        (length,) = struct.unpack(">i", data[1:5])
+        yield data[: 1 + length]
+        data = data[1 + length :]
+
+
+@pytest.fixture
+def relay(postgres_url: str) -> Iterator[Relay]:
+    parts = urlsplit(postgres_url)
+    with closing(Relay(parts.hostname or "", parts.port or 0)) as relay:
+        yield relay
+
+
+@pytest.fixture
+def opened(postgres_url: str, relay: Relay) -> Iterator[Callable[[str], PostgresStore]]:
+    stores: list[PostgresStore] = []
+    namespace = f"stopped-{uuid4().hex[:8]}"
+
+    def opened(url: str) -> PostgresStore:
+        stores.append(connect(url, namespace))
+        stores[-1].open()
+        return stores[-1]
+
+    yield opened
+    relay.close()  # so that the server ends what hangs there
+    opened(postgres_url).erase()
+    for store in stores:
+        store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("said", [1, 2])
+def test_jobs_of_one_who_never_ends_its_transaction_are_recovered(
+    postgres_url: str, relay: Relay, opened: Callable[[str], PostgresStore], said: int
+) -> None:
+    """Stopped between two writes, or the network cut one in two (L2): the server waits for the end, jobs locked."""
+    store, other = opened(via(postgres_url, relay.port)), opened(postgres_url)
+    store.heartbeat("stopped", 1.0, b"")
+    store.push([job("one"), job("two"), job("next")])
+    claims = store.claim("default", "stopped", 2, 0)
+    relay.stops_after = said
+    stopped = background(
+        lambda: store.settle_and_claim("stopped", [Outcome.done(claim) for claim in claims], "default", 5)
+    )
+    worker = hire(other)
+    recovered = eventually(lambda: other.recover(worker, 10))
+    assert sorted(ids(recovered)) == ["one", "two"]
+    assert ids(gather(other, worker)) == ["next"]
+    relay.close()
+    with pytest.raises(StoreUnavailable):
+        stopped.result(LATE)
