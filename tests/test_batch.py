@@ -132,11 +132,12 @@ def test_a_queue_that_becomes_mixed_is_known_by_a_few_long_jobs():
     assert grown(pace, 10) == 1
 
 
-def test_one_stall_among_thousands_of_short_jobs_costs_little():
+def test_one_stall_of_all_slots_among_thousands_of_short_jobs_costs_little():
     pace = Pace()
     for _ in range(60):
         pace.learn(pace.limit, 0, 0)
-    pace.learn(pace.limit, LONG * 2, LONG * 2)
+    for _ in range(8):
+        pace.learn(pace.limit, LONG * 2, LONG * 2)
     assert pace.limit == 1
     for _ in range(7):
         pace.learn(pace.limit, 0, 0)

@@ -145,8 +145,9 @@ class Pace:
     def slow(self) -> None:
         """A long job turned up, or others waited: one at a time, until they prove short again."""
         self.limit = 1
-        self._apart = sqrt(self._apart * (1 + self._short))  # a queue that has changed is known by a few long ones
-        self._short = 0
+        if self._short:  # or the whole process stood still, and each slot says so
+            self._apart = sqrt(self._apart * self._short)  # a queue that has changed is known by a few long ones
+            self._short = 0
 
 
 def apart(runs: list[Run]) -> tuple[list[Run], list[Run]]:
