@@ -113,7 +113,7 @@ class Claim(Case):
         delays = {"third": 3, "first": 1, "second": 2}
         store.push([job(id, delay=soon + after * MILLISECOND) for id, after in delays.items()])
         store.push([job("ready")])
-        pass_moment(store, row(store, "third").record.execute_at)
+        pass_moment(store, max(row(store, id).record.execute_at for id in delays))
         store.push([job("late")])
         assert store.promote("duty", 10, 1.0) == 3
         assert ids(gather(store, hire(store))) == ["ready", "late", "first", "second", "third"]

@@ -58,8 +58,8 @@ class ForgetsAnIdBetweenBlmoveAndClaim(Wrapped):
         waiting, client, tag = self.inner._waiting, self.inner._server.client, self.inner._tag
         take = waiting.take
 
-        def take_second(wait, line, held):
-            ticket = take(wait, line, f"{tag}:limbo")
+        def take_second(worker, left, line, held):
+            ticket = take(worker, left, line, f"{tag}:limbo")
             if ticket:
                 client.lmove(f"{tag}:limbo", held)
             return ticket
@@ -115,7 +115,8 @@ class RaisesTheDriversErrors(Wrapped):
         def as_they_are():
             yield
 
-        self.inner._server = as_they_are
+        for line in (self.inner._server, self.inner._work, self.inner._pulse):
+            line.errors = as_they_are
 
 
 class Served(Wrapped):
