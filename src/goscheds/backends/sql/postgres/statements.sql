@@ -206,10 +206,12 @@ SELECT lapsed, ARRAY(
 
 -- name: promote
 -- The first row is the outlook: who has the duties and until when, when the next job is due, and the time. The others
--- are how many jobs became ready in each queue.
-WITH lead AS (
+-- are how many jobs became ready in each queue. It waits for no disk: what a crash of the server takes of it is done again,
+-- and whatever builds on it (a claim) waits for the disk, to which all goes in order.
+WITH hasty AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS setting),
+lead AS (
     UPDATE goscheds_namespaces SET duty = :worker, duty_until = {now} + :lease
-    WHERE ns = :ns AND (duty IN ('', :worker) OR duty_until <= {now})
+    WHERE ns = :ns AND (SELECT setting FROM hasty) = 'off' AND (duty IN ('', :worker) OR duty_until <= {now})
     RETURNING duty, duty_until
 ), due AS MATERIALIZED (
     SELECT id AS picked, execute_at, seq FROM goscheds_jobs
