@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -241,6 +242,16 @@ class Postgres(Local):
         """What to run."""
         settings = [word for setting in self._settings for word in ("-c", setting)]
         return (self._programs / "postgres", "-D", self._data, "-p", str(self.port), *settings)
+
+    def start(self) -> None:
+        """A postmaster that was killed leaves its backends behind for a moment; none starts before they are gone."""
+        until = time.monotonic() + 10
+        while True:
+            try:
+                return super().start()
+            except RuntimeError as error:
+                if "still in use" not in str(error) or time.monotonic() > until:
+                    raise
 
     def stop(self) -> None:
         """SIGINT is Postgres's fast shutdown; SIGTERM would wait for every client to leave."""
