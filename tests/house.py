@@ -35,7 +35,7 @@ MODEL = "goscheds.backends.memory"
 COMPARING = {"contract", "testing"}
 """Rooms that may import the memory store, which is the model that the others are compared with."""
 
-LEFTOVERS = re.compile(r"\b(?:TOD[O]|FIXM[E]|XX[X])\b")
+LEFTOVERS = re.compile(r"\b(?:TOD[O]|FIXM[E]|XX[X])\b|^[<>]{7} ")
 REGISTRIES = re.compile(r"\b(?:pypi|pythonhosted|npmjs|crates|rubygems|jsdelivr|unpkg)\.(?:org|io|com|net)\b")
 MACHINE_PATHS = re.compile(r"(?<![\w.~}])/(?:root|home|Users|work|workspace|opt|mnt)/")
 

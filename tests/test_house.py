@@ -110,6 +110,7 @@ def test_a_module_rule_lets_good_code_pass(rule, name, good):
     ("rule", "bad"),
     [
         (house.leftovers, "x = 1  # TO" + "DO: later"),
+        (house.leftovers, "<" * 7 + " HEAD"),
         (house.registries, "pip install -i https://pypi." + "org/simple goscheds"),
         (house.registries, "https://files.pythonhosted." + "org/packages/x.whl"),
         (house.machine_paths, "cd /ro" + "ot/goscheds"),
