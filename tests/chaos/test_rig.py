@@ -62,6 +62,7 @@ def test_sqlite(tmp_path: Path):
 
 def _run(url: str, troubles: list) -> None:
     result = run(url, PLAN, troubles)
+    print(report(result))  # noqa: T201 - for `pytest -s`: docs/reliability.md sums it up
     assert not result.violations, report(result)
 
 
