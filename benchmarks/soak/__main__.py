@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -50,13 +50,17 @@ def main() -> None:
             store: pool.submit(soak, store, started(stack, store), told.minutes * 60, told.rate)
             for store in told.stores.split(",")
         }
-        samples: dict[str, Samples] = {store: one.result() for store, one in soaks.items()}
+        wait(soaks.values())  # one that fails takes no other's samples with it
+        failed = {store: error for store, one in soaks.items() if (error := one.exception())}
+        samples: dict[str, Samples] = {store: one.result() for store, one in soaks.items() if store not in failed}
     if told.json:
         told.json.write_text(json.dumps(samples))
     if told.picture:
         told.picture.write_text(draw(samples, told.minutes, told.rate))
     grown = [line for store, of in samples.items() for line in flat(store, of)]
-    sys.exit(1 if grown else 0)
+    for store, error in failed.items():
+        print(f"{store}: {error}", file=sys.stderr)
+    sys.exit(1 if grown or failed else 0)
 
 
 if __name__ == "__main__":
