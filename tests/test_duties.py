@@ -66,7 +66,9 @@ def test_due_jobs_become_ready():
 
 
 @pytest.mark.parametrize(
-    ("ids", "becomes", "crashes"), [(("a",), State.DEAD, 3), (("a", "b"), State.READY, 2)], ids=["alone", "together"]
+    ("ids", "becomes", "crashes"),
+    [(("a",), State.DEAD, 3), (("a", "b"), State.SCHEDULED, 2)],
+    ids=["alone", "together"],
 )
 def test_on_its_last_chance_a_job_dies_of_its_own_crash_alone(ids, becomes, crashes):
     store = Tampered()

@@ -394,3 +394,24 @@ def test_judging_never_fails(caplog):
     with executing() as execution:
         outcome = execution.judge(execution.prepare(claim()), Raised(GiveUp(None)))
     assert outcome.verb is Verb.RETRY
+
+
+@BOTH
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_who_is_told_to_stop_while_another_runs_alone_never_begins(way, asynchronous):
+    called, outcomes = [], []
+
+    async def ahandler() -> None:
+        called.append(True)
+
+    with executing(ahandler if asynchronous else lambda: called.append(True)) as execution:
+        run = execution.prepare(claim())
+        waiting = threading.Thread(target=lambda: outcomes.append(way(execution, run)))
+        with execution._isolation.alone() as quiet:
+            assert quiet
+            waiting.start()
+            time.sleep(0.05)
+            run.context.stop("the job was lost to another worker")
+        waiting.join()
+    assert called == []
+    assert outcomes[0].verb is Verb.CANCELLED

@@ -53,7 +53,7 @@ def test_who_does_not_come_to_be_alone_is_told_so_and_holds_nobody_up():
 def test_two_are_never_alone_at_once():
     space = Isolation()
     with space.alone() as first, space.alone() as second:
-        assert (first, second) == (True, False)
+        assert (first, second) == (True, None)
 
 
 def test_nobody_begins_beside_who_is_alone_until_it_ends():

@@ -104,6 +104,29 @@ def test_no_more_than_the_slots_run_at_a_time():
     assert gate.reached == list("abcdef")
 
 
+def test_a_slot_is_free_when_its_handler_returns_whoever_said_how_it_ended():
+    """While others run on: nobody else has anything to say then that would let the lane look."""
+    store, gate, begun, go_on = Tampered(), Gate(), [], threading.Event()
+
+    async def handler(job):
+        begun.append(job.id)
+        if job.id == "long":
+            await gate(job)
+        elif job.id == "late":
+            await asyncio.to_thread(go_on.wait)
+
+    pushed(store, "long", "late")
+    with streaming(store, handler, slots=2) as lane:
+        until(lambda: len(begun) == 2)
+        [late] = [run for run in lane.holdings.unfinished() if run.claim.record.id == "late"]
+        assert lane.holdings.finish(late), "as the watch does past a timeout"
+        pushed(store, "third")
+        go_on.set()
+        until(lambda: "third" in begun)
+        gate.open()
+        all_done(store, "long", "third")
+
+
 def test_each_slot_is_free_again_however_its_run_ended():
     """Done, failed, timed out, cancelled, taken away: one leak a round, and the lane would stand still."""
     store = Tampered()

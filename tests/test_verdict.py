@@ -144,9 +144,10 @@ def test_run_again_at_a_moment_that_no_store_can_keep_is_an_error(again):
 
 
 def test_a_crash_that_is_not_charged_kills_nobody():
-    outcome = judged(Crashed(charged=False), Meta(crashes=2))
+    outcome = judged(Crashed(charged=False), Meta(crashes=2, misses=3))
     assert outcome.verb is Verb.RETRY
-    assert decode_meta(outcome.meta).crashes == 2
+    assert 0 < outcome.delay < 8_000_000, "so that those it crashed with are elsewhere when it runs again"
+    assert (decode_meta(outcome.meta).crashes, decode_meta(outcome.meta).misses) == (2, 4)
 
 
 def test_a_crashed_job_runs_again_at_once():

@@ -38,7 +38,6 @@ from goscheds.retry import DEFAULT_RETRY, Retry
 from goscheds.verdict import Crashed, End, Hopeless, Keep, Raised, Returned, Stopped, TimedOut, Unknown, judge
 
 log = logging.getLogger("goscheds")
-PUT_OFF = Unknown("It crashed its workers and is to run alone, and others ran on here")
 PUT_OFF = Unknown("It crashed its workers and is to run alone, and others ran on beside it")
 NOTHING = Returned()
 MAX_RESULT = 262_144
@@ -135,13 +134,13 @@ class Execution:
             return Raised(error)
         return await self._await(coroutine, run)
 
-    def _may_begin(self, run: Run, quiet: bool) -> bool:
+    def _may_begin(self, run: Run, quiet: bool | None) -> bool:
         """Whether a job on its last chance runs now: alone; or, if that has not come about for long, among others."""
         if quiet:
             log.warning(
                 "Job %s crashed %d workers: it runs alone in this one.", label(run.claim.record), run.meta.crashes
             )
-        return quiet or run.meta.misses >= TRIES
+        return quiet is not None and (quiet or run.meta.misses >= TRIES)
 
     def judge(self, run: Run, end: End) -> Outcome:
         """What becomes of a run that ended like this, said in the log where it went wrong."""
@@ -186,6 +185,8 @@ class Execution:
             )
 
     def _call(self, call: Callable[[], Any], run: Run) -> End:
+        if run.context.cancelled:  # while it waited for its turn
+            return Stopped()
         self._begin(run)
         try:
             value = call()

@@ -74,13 +74,13 @@ class Isolation:
             return self._changed.wait_for(lambda: not self.closed_until, max(0.0, until - time.monotonic()))
 
     @contextmanager
-    def alone(self) -> Iterator[bool]:
+    def alone(self) -> Iterator[bool | None]:
         """Run alone, if nobody else does, and what runs here ends in time; whether it came about.
 
         Whoever has to wait for another to be alone must not: it would be held when that one's worker dies.
         """
         if not self._turn.acquire(blocking=False):
-            yield False
+            yield None
             return
         try:
             with self._closed():
@@ -91,10 +91,10 @@ class Isolation:
             self._turn.release()
 
     @asynccontextmanager
-    async def aalone(self) -> AsyncIterator[bool]:
+    async def aalone(self) -> AsyncIterator[bool | None]:
         """``alone`` on the event loop."""
         if not self._turn.acquire(blocking=False):
-            yield False
+            yield None
             return
         try:
             with self._closed():

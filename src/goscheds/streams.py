@@ -205,6 +205,8 @@ class AsyncLane:
             if run is None:
                 self._running -= 1
                 self._watch.forget(self._backlog)
+                if self._backlog:  # they came in between
+                    self._watch.mind(self._backlog)
                 return
             self._tasks[run] = asyncio.Task(self._run(run), name=run.claim.record.id)
 
@@ -214,10 +216,12 @@ class AsyncLane:
             outcome = await self._execution.arun(run)
         finally:
             del self._tasks[run]
+            reports = False  # or somebody else said how it ended, and nothing but its slot is news
             if outcome is not None and self._holdings.finish(run):
                 self._ended.append(Ended(outcome, time.monotonic() - run.taken))
+                reports = True
             self._running -= 1
             self._begin()
-            if outcome is None or not self._running or len(self._ended) in (1, MAX_BATCH):
+            if not reports or not self._running or len(self._ended) in (1, MAX_BATCH):
                 with self._changed:
                     self._changed.notify_all()

@@ -84,7 +84,7 @@ def judge(  # noqa: PLR0911 - one return for each way to end
         case Unknown(reason):
             return _missed(claim, meta, reason)
         case Crashed(charged):
-            return _crashed(claim, meta, retry, keep, charged)
+            return _crashed(claim, meta, retry, keep, charged, random)
         case TimedOut():
             took = "The attempt took longer than the job's timeout."
             return _failed(claim, replace(meta, error=took, trace=""), retry, keep, random)
@@ -114,13 +114,16 @@ def _failed(
     return Outcome.retry(claim, _account(claim, meta), delay=retry.delay(meta.attempts, random))
 
 
-def _crashed(claim: Claim, meta: Meta, retry: Retry, keep: Keep, charged: bool) -> Outcome:
+def _crashed(claim: Claim, meta: Meta, retry: Retry, keep: Keep, charged: bool, random: Random) -> Outcome:
     """At once again: the crash cost a lease already, and the job is run apart from others from now on."""
     error = "Its worker died, or lost its lease, while it ran."
     meta = replace(meta, crashes=meta.crashes + charged, error=error, trace="")
     if retry.poisonous(meta.crashes):
         return _dead(claim, replace(meta, error=f"It ran {meta.crashes} times in a worker that died of it."), keep)
-    return Outcome.retry(claim, _account(claim, meta))
+    if charged:
+        return Outcome.retry(claim, _account(claim, meta))
+    apart = int(random.uniform(0, bound(meta.misses, MISS_BASE, MISS_CAP)))  # so that they part, and one is alone
+    return Outcome.retry(claim, _account(claim, replace(meta, misses=meta.misses + 1)), delay=apart)
 
 
 def _missed(claim: Claim, meta: Meta, reason: str) -> Outcome:
