@@ -24,6 +24,7 @@ from goscheds.chaos.laws import check
 from goscheds.chaos.proxy import Proxy
 from goscheds.chaos.schedule import NETWORK, PROCESSES, SUPERVISORS, Kind, Strike, schedule
 from goscheds.errors import ConfigError, StoreError
+from goscheds.outage import insist
 from goscheds.plugins import open_store
 from goscheds.record import LIVE, Query, Row
 from goscheds.store import Capability, Erasable, Store
@@ -100,7 +101,7 @@ def opened(url: str, namespace: str) -> Iterator[Store]:
         yield store
     finally:
         if isinstance(store, Erasable):
-            store.erase()
+            insist(store.erase, f"erase the namespace {namespace}")  # its server may have been started anew since
         store.close()
 
 
