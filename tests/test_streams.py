@@ -106,14 +106,12 @@ def test_no_more_than_the_slots_run_at_a_time():
 
 def test_a_slot_is_free_when_its_handler_returns_whoever_said_how_it_ended():
     """While others run on: nobody else has anything to say then that would let the lane look."""
-    store, gate, begun, go_on = Tampered(), Gate(), [], threading.Event()
+    store, gates, begun = Tampered(), {"long": Gate(), "late": Gate()}, []
 
     async def handler(job):
         begun.append(job.id)
-        if job.id == "long":
+        if gate := gates.get(job.id):
             await gate(job)
-        elif job.id == "late":
-            await asyncio.to_thread(go_on.wait)
 
     pushed(store, "long", "late")
     with streaming(store, handler, slots=2) as lane:
@@ -121,9 +119,9 @@ def test_a_slot_is_free_when_its_handler_returns_whoever_said_how_it_ended():
         [late] = [run for run in lane.holdings.unfinished() if run.claim.record.id == "late"]
         assert lane.holdings.finish(late), "as the watch does past a timeout"
         pushed(store, "third")
-        go_on.set()
+        gates["late"].open()
         until(lambda: "third" in begun)
-        gate.open()
+        gates["long"].open()
         all_done(store, "long", "third")
 
 

@@ -352,7 +352,7 @@ class TestWakeUps:
         assert sql(database, f"{terminated} AND datname = current_database()")
         there.push([job("one")])
         assert ids(waiting.result(LATE)) == ["one"]
-        assert "terminat" in caplog.text
+        eventually(lambda: "terminat" in caplog.text)
         waiting = background(lambda: here.claim("default", worker, 1, 20))
         eventually(lambda: here._bell.patience == 1)
         settle_in()
