@@ -86,6 +86,13 @@ def test_a_wait_is_no_longer_than_told_nor_than_anybody_may_be_alone(monkeypatch
 def test_on_the_loop_it_is_the_same():
     space = Isolation()
 
+    async def beside():
+        async with space.aalone() as quiet:
+            assert quiet
+            await space.aenter("impatient", 0.01)
+            assert space.closed_until
+        space.leave("impatient")
+
     async def all_of_it():
         async with space.aalone() as quiet:
             assert quiet
@@ -97,4 +104,5 @@ def test_on_the_loop_it_is_the_same():
         async with space.aalone() as quiet:
             assert not quiet
 
+    asyncio.run(beside())
     asyncio.run(all_of_it())
