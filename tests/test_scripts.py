@@ -157,7 +157,7 @@ def test_the_tests_are_measured_and_their_failure_is_the_scripts(clone):
     assert ran.returncode == 3
     assert clone.ran()[-4:] == [
         "python -m coverage erase",
-        "python -m coverage run -m pytest -n 3 --dist worksteal -m not slow",
+        "python -m coverage run -m pytest -n 2 --dist worksteal -m not slow",
         "python -m coverage combine -q",
         "python -m coverage report",
     ]
