@@ -60,7 +60,7 @@ class Lag:
                 self._asked, self._next = now, now + BETWEEN
                 self._loop.call(self._answer)
         elif now - asked > BLOCKED and not self._blamed:
-            self._blamed = self._culprit() or "somebody"
+            self._blamed = self._culprit()
             log.warning(
                 "The event loop has been blocked for %.1f s by %s: nothing else runs there meanwhile. An async handler "
                 "must await what takes long; as a plain function it would run in a thread.",

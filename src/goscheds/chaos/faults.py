@@ -26,13 +26,17 @@ def on_processes(crowd: Crowd) -> dict[str, Fault]:
     def any_producer(which: int) -> Member:
         return crowd.producers[which % len(crowd.producers)]
 
+    def anybody(which: int) -> Member:
+        members = [*crowd.members()]
+        return members[which % len(members)]
+
     return {
         "kill worker": lambda which: _killed(any_worker(which)),
         "kill duty holder": lambda _: _killed(crowd.leader()),
         "kill producer": lambda which: _killed(any_producer(which)),
         "stop worker": lambda which: _stopped(any_worker(which)),
         "stop duty holder": lambda _: _stopped(crowd.leader()),
-        "step clock": lambda which: _stepped([*crowd.members()][which % len([*crowd.members()])]),
+        "step clock": lambda which: _stepped(anybody(which)),
         **(_on_supervisors(crowd) if crowd.supervisors else {}),
     }
 
