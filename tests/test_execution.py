@@ -178,6 +178,14 @@ def test_a_job_by_a_later_goscheds_waits(way):
 
 
 @BOTH
+def test_what_the_store_finds_a_flaw_in_is_dead_with_it_unrun(way):
+    flawed = msgspec.structs.replace(claim(), flaw="Its queue is no UTF-8.")
+    with executing(lambda: pytest.fail("it ran")) as execution:
+        outcome = way(execution, execution.prepare(flawed))
+    assert (outcome.verb, decode_meta(outcome.meta).error) == (Verb.DEAD, "Its queue is no UTF-8.")
+
+
+@BOTH
 def test_a_handler_that_can_not_be_called_with_arguments_waits_for_a_better_one(way):
     outcome = ran(lambda *args: args, way)
     assert outcome.verb is Verb.RETRY

@@ -153,10 +153,12 @@ class Execution:
             self._report(run, end, outcome)
         return outcome
 
-    def _bind(self, run: Run) -> Callable[[], Any] | End:
+    def _bind(self, run: Run) -> Callable[[], Any] | End:  # noqa: PLR0911 - one return for each reason
         """The handler's call, ready to be made, or why it can't be."""
         if run.context.cancelled:  # before it began
             return Stopped()
+        if run.claim.flaw:
+            return Hopeless(run.claim.flaw)
         binding = self._handlers.get(run.claim.record.name)
         try:
             run.payload = decode_payload(run.claim.record)

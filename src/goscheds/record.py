@@ -63,6 +63,7 @@ class Claim(Struct, frozen=True, gc=False):
     fence: int
     claimed_at: int
     lost: Lost = Lost.NOT
+    flaw: str = ""  # why what is stored is no job of goscheds': it ends dead with this reason, unrun, its bytes kept
 
 
 class Verb(StrEnum):
