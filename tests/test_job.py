@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import copy
+import dataclasses
+import pickle
+import subprocess
+import sys
 import time
 import uuid
 from dataclasses import replace
@@ -19,6 +24,32 @@ def test_ids_are_uuids_of_version_7_that_sort_by_time():
     assert (first.version, first.variant) == (7, uuid.RFC_4122)
     assert abs((first.int >> 80) - time.time() * 1000) < 10_000
     assert len({new_id() for _ in range(1000)}) == 1000
+
+
+def test_a_forked_process_makes_ids_of_its_own():
+    forked = """
+import os
+from goscheds.job import new_id
+new_id()  # what is drawn for the next ones is there now
+child = os.fork()
+os.write(1, "".join(f"{new_id()[14:]}\\n" for _ in range(100)).encode())
+child and os.waitpid(child, 0)
+"""
+    told = subprocess.run([sys.executable, "-c", forked], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    assert len(told) == len(set(told)) == 200
+
+
+def test_a_job_is_a_frozen_dataclass_to_everybody():
+    job = Job("greet", {"name": "Ada"}, queue="mail")
+    assert dataclasses.is_dataclass(job)
+    assert [field.name for field in dataclasses.fields(Job)] == list(dataclasses.asdict(job))
+    assert Job(**dataclasses.asdict(replace(job, retry=Retry.never()))) == replace(job, retry=Retry.never()) != job
+    assert copy.deepcopy(job) == pickle.loads(pickle.dumps(job)) == job  # noqa: S301 - our own
+    assert repr(job).startswith("Job(name='greet', args={'name': 'Ada'}, id='")
+    with pytest.raises(AttributeError):
+        job.queue = "other"
+    with pytest.raises(TypeError):
+        Job("greet", {}, "mail")
 
 
 def test_a_job_has_the_fields_own_defaults():

@@ -85,6 +85,34 @@ def test_a_delay_below_zero_stores_nothing(scheduler, greet):
     assert scheduler.counts().jobs == {}
 
 
+def test_a_call_of_a_function_that_no_job_can_fill_is_judged_by_its_signature(scheduler):
+    @scheduler.job
+    def odd(a, /): ...
+
+    with pytest.raises(BadArguments, match="missing a required"):
+        odd.job()
+    with pytest.raises(ConfigError, match="positional-only"):
+        odd.push(1)
+
+
+def test_a_call_by_place_and_by_name_is_one_call(scheduler):
+    @scheduler.job
+    def mixed(a, b=2, *, c=3, d): ...
+
+    calls = [((1,), {"d": 4}), ((1, 5), {"d": 4}), ((1,), {"b": 5, "c": 6, "d": 4}), ((), {"d": 4, "a": 1})]
+    for args, kwargs in calls:
+        assert mixed.job(*args, **kwargs).args == dict(mixed.binding.call.bind(*args, **kwargs).arguments)
+    for args, kwargs in [
+        ((), {}),
+        ((1,), {}),
+        ((1,), {"a": 1, "d": 4}),
+        ((1, 2, 3), {"d": 4}),
+        ((1,), {"d": 4, "e": 5}),
+    ]:
+        with pytest.raises(BadArguments, match=r"Job 'mixed': .*The handler takes \(a, b=2, \*, c=3, d\)"):
+            mixed.job(*args, **kwargs)
+
+
 def test_parameters_named_like_pushs_own_are_the_handlers(scheduler):
     @scheduler.job
     def odd(self, delay, moment): ...

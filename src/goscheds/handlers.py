@@ -111,8 +111,25 @@ class Unpacking(Binding):
         context = self.context_parameter
         return inspect.Signature([kept for name, kept in self.signature.parameters.items() if name != context])
 
+    @cached_property
+    def ordinary(self) -> tuple[list[str], frozenset[str | None], frozenset[str | None]]:
+        """The parameters of a push: those that may be given by place, that must be given, all. None fits odd ones."""
+        kept = self.call.parameters.values()
+        if any(one.kind not in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY) for one in kept):
+            return [], frozenset({None}), frozenset({None})
+        return (
+            [one.name for one in kept if one.kind is one.POSITIONAL_OR_KEYWORD],
+            frozenset(one.name for one in kept if one.default is one.empty),
+            frozenset(one.name for one in kept),
+        )
+
     def pack(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """A call's arguments by parameter name. Raises BadArguments if the signature doesn't take them."""
+        places, required, names = self.ordinary
+        given = {**dict(zip(places, args, strict=False)), **kwargs} if args else dict(kwargs)
+        fits = len(given) == len(args) + len(kwargs) and names.issuperset(given)
+        if fits and (len(given) == len(names) or required <= given.keys()):
+            return given  # what `bind` says as well, in a tenth of its time
         try:
             return dict(self.call.bind(*args, **kwargs).arguments)
         except TypeError as error:
@@ -215,7 +232,8 @@ class Registry:
 
     def encode(self, job: Job) -> bytes:
         """A job's arguments as JSON, checked against its handler where that is known. Raises BadArguments."""
-        encoded = to_json(dict(job.args), f"Job {job.name!r}: its arguments")
+        args = job.args if type(job.args) is dict else dict(job.args)
+        encoded = to_json(args, f"Job {job.name!r}: its arguments")
         binding = self.get(job.name)
         if isinstance(binding, Unpacking):
             binding.check(encoded)

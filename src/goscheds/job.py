@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Self
+from functools import lru_cache
+from typing import Any, ClassVar, Self
 from unicodedata import category
+
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from goscheds.clock import duration_micros, to_micros
 from goscheds.errors import InvalidJob
@@ -19,13 +25,28 @@ MAX_TEXT = 255
 PRIORITIES = range(-100, 101)
 
 
+RANDOM = 10
+"""Bytes of an id that are drawn by chance."""
+_drawn: list[str] = []  # in hexadecimal; to ask the system for the bytes of one id took a quarter of its time
+os.register_at_fork(after_in_child=_drawn.clear)
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
+
 def new_id() -> str:
     """A UUID version 7 (RFC 9562): the time in milliseconds, then 74 random bits, so that ids sort by time."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"  # in half the time that uuid.UUID takes
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    while True:
+        try:
+            drawn = _drawn.pop()  # one step: no other thread gets the same
+            break
+        except IndexError:
+            _drawn.extend(os.urandom(256 * RANDOM).hex("-", RANDOM).split("-"))
+    return f"{_begin(time.time_ns() // 1_000_000)}{drawn[:3]}-{_VARIANT[drawn[3]]}{drawn[4:7]}-{drawn[7:19]}"
+
+
+@lru_cache(1)
+def _begin(milliseconds: int) -> str:
+    text = f"{milliseconds:012x}"
+    return f"{text[:8]}-{text[8:]}-7"
 
 
 def check_text(text: object, what: str) -> None:
@@ -43,33 +64,48 @@ def label(record: Record) -> str:
 
 def check_args(args: object, name: str) -> None:
     """A job's arguments are named. Raises InvalidJob."""
-    if not isinstance(args, Mapping) or any(not isinstance(key, str) for key in args):
-        raise InvalidJob(f"Job {name!r}: its arguments are {args!r:.80}; they must be a dict with text keys.")
+    if type(args) is dict or isinstance(args, Mapping):
+        for key in args:  # in a quarter of the time of any() over them
+            if not isinstance(key, str):
+                break
+        else:
+            return
+    raise InvalidJob(f"Job {name!r}: its arguments are {args!r:.80}; they must be a dict with text keys.")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What to run: a handler's name and its arguments, and how. Raises InvalidJob or BadMoment where it can't be."""
+class _Call(Struct, frozen=True):
+    """The part of a job that may be given by place."""
 
     name: str
     args: Mapping[str, Any] = field(default_factory=dict)
     """JSON values by the handler's parameter names."""
-    id: str = field(default_factory=new_id, kw_only=True)
+
+
+class Job(_Call, frozen=True, kw_only=True):
+    """What to run: a handler's name and its arguments, and how. Raises InvalidJob or BadMoment where it can't be.
+
+    A frozen dataclass to everybody, `dataclasses.replace` included, that is made in a tenth of the time of one.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    id: str = field(default_factory=new_id)
     """Pushing the same id twice is one job, so that a producer may retry blindly."""
-    queue: str = field(default="default", kw_only=True)
-    execute_at: datetime | None = field(default=None, kw_only=True)
+    queue: str = "default"
+    execute_at: datetime | None = None
     """When to run it, an aware datetime; None = as soon as possible."""
-    priority: int = field(default=0, kw_only=True)
+    priority: int = 0
     """-100 to 100; within a queue, higher runs first."""
-    timeout: timedelta | None = field(default=None, kw_only=True)
+    timeout: timedelta | None = None
     """How long one attempt may take; None = no limit."""
-    retry: Retry = field(default=DEFAULT_RETRY, kw_only=True)
-    unique_key: str | None = field(default=None, kw_only=True)
+    retry: Retry = DEFAULT_RETRY
+    unique_key: str | None = None
     """At most one live job has it; pushing another gives the id of the one that has it."""
 
     def __post_init__(self) -> None:
-        for value, what in ((self.name, "A job's name"), (self.id, "A job's id"), (self.queue, "A job's queue")):
-            check_text(value, what)
+        check_text(self.name, "A job's name")
+        check_text(self.id, "A job's id")
+        check_text(self.queue, "A job's queue")
         if self.unique_key is not None:
             check_text(self.unique_key, "A job's unique key")
         check_args(self.args, self.name)
@@ -82,13 +118,22 @@ class Job:
         if self.timeout is not None and duration_micros(self.timeout, f"The timeout of job {self.name!r}") == 0:
             raise InvalidJob(f"Job {self.name!r}: a timeout of zero lets nothing run. Leave it out for no limit.")
 
+    def like(self, **unchecked: object) -> Self:
+        """Another of the kind, with fields that are known to be right, and looked at no more."""
+        job = copy.copy(self)
+        for name, value in unchecked.items():
+            force_setattr(job, name, value)
+        return job
+
     @classmethod
     def unread(cls, name: str, id: str, queue: str) -> Self:
         """What is left of a stored job that can't be read, unchecked: for looking at."""
-        job = cls("unread")
-        for field_name, value in (("name", name), ("id", id), ("queue", queue)):
-            object.__setattr__(job, field_name, value)
-        return job
+        return cls("unread").like(name=name, id=id, queue=queue)
+
+
+Job.__dataclass_fields__ = {
+    field.name: field for field in dataclasses.fields(dataclasses.make_dataclass("Job", Job.__struct_fields__))
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class Task(Generic[P, R]):
 
     def job(self, /, *args: P.args, **kwargs: P.kwargs) -> Job:
         """A job of this call, as a value: for ``push_many``, or with ``dataclasses.replace``. Raises BadArguments."""
-        return replace(self._template, args=self.binding.pack(args, kwargs), id=new_id())
+        return self._template.like(args=self.binding.pack(args, kwargs), id=new_id())
 
     def push(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Run it as soon as possible, in a worker; the job's id. Raises InvalidJob and StoreUnavailable."""
