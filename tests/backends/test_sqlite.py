@@ -133,8 +133,8 @@ class TestUrl:
             connect(url, "shop")
 
     def test_an_old_sqlite_is_refused(self, monkeypatch):
-        monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
-        with pytest.raises(ConfigError, match=r"3\.35"):
+        monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
+        with pytest.raises(ConfigError, match=r"3\.37"):
             connect("sqlite:///jobs.db", "shop")
 
     def test_a_relative_path_stays_where_it_was(self, tmp_path, monkeypatch):

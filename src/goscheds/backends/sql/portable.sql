@@ -1,12 +1,20 @@
--- Statements that SQLite (3.35 and later) and Postgres (13 and later) both understand. A dialect's own file stands beside
+-- Statements that SQLite (3.37 and later) and Postgres (13 and later) both understand. A dialect's own file stands beside
 -- this one, and wins where both know a name.
 --
 -- Parameters are written :name; :ns is the namespace's number. In braces stands what the dialect fills in:
 --   {now} its clock, microseconds; {place} the next place in line; {lock} how a claim skips rows that others hold;
 --   {chosen} that an id is among the `chosen`; {blank} no bytes; {claim} and {row} the columns of those values, in the
 --   order of goscheds.backends.sql.rows.
+-- A statement that takes a batch must not fail for one row that somebody else wrote: it counts with no number over {most}.
 -- States are numbers: 0 scheduled, 1 ready, 2 active, 3 done, 4 dead, 5 cancelled. Literal, because a partial index
 -- serves only a statement that says the index's own condition.
+
+-- name: {fence}
+-- One that can't be counted on is the highest there is, and a claim with that one is dead.
+CASE WHEN fence BETWEEN 0 AND {most} - 1 THEN fence + 1 ELSE {most} END
+
+-- name: {most}
+9007199254740991
 
 -- name: now
 SELECT {now}
@@ -23,9 +31,9 @@ chosen AS MATERIALIZED (
     ORDER BY priority DESC, seq LIMIT :limit {lock}
 )
 UPDATE goscheds_jobs SET
-    state = 2, fence = fence + 1, worker = :worker,
+    state = 2, fence = {fence}, worker = :worker,
     changed_at = CASE WHEN execute_at > moment THEN execute_at ELSE moment END,
-    deadline = CASE WHEN timeout > 0 THEN moment + timeout ELSE 0 END
+    deadline = CASE WHEN timeout BETWEEN 1 AND {most} THEN moment + timeout ELSE 0 END
 FROM clock WHERE ns = :ns AND id {chosen}
 RETURNING {claim}
 
@@ -61,7 +69,7 @@ chosen AS MATERIALIZED (
     WHERE ns = :ns AND state = 2 AND deadline > 0 AND deadline <= (SELECT moment FROM clock)
     ORDER BY deadline LIMIT :limit {lock}
 )
-UPDATE goscheds_jobs SET fence = fence + 1, worker = :worker, changed_at = moment, deadline = 0
+UPDATE goscheds_jobs SET fence = {fence}, worker = :worker, changed_at = moment, deadline = 0
 FROM clock WHERE ns = :ns AND id {chosen}
 RETURNING {claim}
 
@@ -113,7 +121,7 @@ chosen AS MATERIALIZED (
     WHERE ns = :ns AND state = 2 AND worker = :holder
     LIMIT :limit {lock}
 )
-UPDATE goscheds_jobs SET fence = fence + 1, worker = :worker, changed_at = moment, deadline = 0
+UPDATE goscheds_jobs SET fence = {fence}, worker = :worker, changed_at = moment, deadline = 0
 FROM clock WHERE ns = :ns AND id {chosen}
 RETURNING {claim}
 

@@ -23,13 +23,16 @@ COLUMNS = {
 }
 
 
+MOST = 2**53 - 1  # of what statements add to
+UNFENCED = "Its fence was not written by goscheds, and can't be counted on."
+
 _priority, _place = itemgetter(7), itemgetter(12)  # of a row of ``claim``
 
 
 def to_claims(rows: Iterable[Values], lost: Lost = Lost.NOT) -> list[Claim]:
     """Rows of ``claim`` in the order of their line (RETURNING promises none)."""
     ordered = sorted(sorted(rows, key=_place), key=_priority, reverse=True)
-    return [Claim(Record(*row[:10]), row[10], row[11], lost) for row in ordered]
+    return [Claim(Record(*row[:10]), row[10], row[11], lost, "" if row[10] < MOST else UNFENCED) for row in ordered]
 
 
 def to_row(values: Values) -> Row:

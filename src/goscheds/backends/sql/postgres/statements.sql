@@ -186,7 +186,7 @@ ended AS MATERIALIZED (
     WHERE ns = :ns AND state = 2 AND worker = :holder AND (SELECT count(*) FROM ended) >= 0
     LIMIT :limit {lock}
 )
-UPDATE goscheds_jobs SET fence = fence + 1, worker = :worker, changed_at = moment, deadline = 0
+UPDATE goscheds_jobs SET fence = {fence}, worker = :worker, changed_at = moment, deadline = 0
 FROM clock WHERE ns = :ns AND id {chosen}
 RETURNING {claim}
 
@@ -211,7 +211,8 @@ SELECT lapsed, ARRAY(
 WITH hasty AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS setting),
 lead AS (
     UPDATE goscheds_namespaces SET duty = :worker, duty_until = {now} + :lease
-    WHERE ns = :ns AND (SELECT setting FROM hasty) = 'off' AND (duty IN ('', :worker) OR duty_until <= {now})
+    WHERE ns = :ns AND (SELECT setting FROM hasty) = 'off'
+      AND (duty IN ('', :worker) OR duty_until NOT BETWEEN {now} + 1 AND {now} + :lease)
     RETURNING duty, duty_until
 ), due AS MATERIALIZED (
     SELECT id AS picked, execute_at, seq FROM goscheds_jobs

@@ -12,14 +12,14 @@ from goscheds.url import flag, redact, split, split_options
 
 __all__ = ["SqliteStore", "connect"]
 
-OLDEST = (3, 35)  # RETURNING, and MATERIALIZED
+OLDEST = (3, 37)  # STRICT; RETURNING and MATERIALIZED are older
 OPTIONS = {"wakeups": "on", "synchronous": "normal"}
 
 
 def connect(url: str, namespace: str) -> SqliteStore:
     """The store that ``sqlite:///relative.db`` or ``sqlite:////absolute.db`` names. Raises ConfigError."""
     if sqlite3.sqlite_version_info < OLDEST:
-        raise ConfigError(f"This Python brings SQLite {sqlite3.sqlite_version}; goscheds needs 3.35 or later.")
+        raise ConfigError(f"This Python brings SQLite {sqlite3.sqlite_version}; goscheds needs 3.37 or later.")
     bare, options = split_options(url, OPTIONS)
     parts, shown = split(bare), redact(url)
     if parts.query:

@@ -1,7 +1,9 @@
--- The schema of version 1. Moments and durations are microseconds; a state's number stands in statements/portable.sql.
+-- The schema of version 1. Moments and durations are microseconds; a state's number stands in portable.sql. What somebody
+-- writes behind the library's back is of the right type (STRICT); what statements count with, they guard themselves, since
+-- a CHECK can be switched off.
 
 -- A row for each version that the tables went through, with the oldest that code must know to use them.
-CREATE TABLE goscheds_schema (version INTEGER NOT NULL, oldest INTEGER NOT NULL);
+CREATE TABLE goscheds_schema (version INTEGER NOT NULL, oldest INTEGER NOT NULL) STRICT;
 INSERT INTO goscheds_schema (version, oldest) VALUES (1, 1);
 
 CREATE TABLE goscheds_namespaces (
@@ -10,7 +12,7 @@ CREATE TABLE goscheds_namespaces (
     seq INTEGER NOT NULL DEFAULT 0, -- the last place in line that was drawn
     duty TEXT NOT NULL DEFAULT '', -- the worker that holds the duties
     duty_until INTEGER NOT NULL DEFAULT 0
-);
+) STRICT;
 
 CREATE TABLE goscheds_workers (
     ns INTEGER NOT NULL,
@@ -18,22 +20,22 @@ CREATE TABLE goscheds_workers (
     expires_at INTEGER NOT NULL,
     info BLOB NOT NULL,
     PRIMARY KEY (ns, id)
-) WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 
-CREATE TABLE goscheds_paused (ns INTEGER NOT NULL, queue TEXT NOT NULL, PRIMARY KEY (ns, queue)) WITHOUT ROWID;
+CREATE TABLE goscheds_paused (ns INTEGER NOT NULL, queue TEXT NOT NULL, PRIMARY KEY (ns, queue)) WITHOUT ROWID, STRICT;
 
 CREATE TABLE goscheds_jobs (
     ns INTEGER NOT NULL,
-    id TEXT NOT NULL,
+    id TEXT NOT NULL CHECK (id <> ''),
     name TEXT NOT NULL,
     queue TEXT NOT NULL,
-    state INTEGER NOT NULL,
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 5),
     priority INTEGER NOT NULL,
     seq INTEGER NOT NULL, -- the place in line; negative before all that were never released
     execute_at INTEGER NOT NULL,
-    timeout INTEGER NOT NULL,
+    timeout INTEGER NOT NULL CHECK (timeout BETWEEN 0 AND 9007199254740991),
     unique_key TEXT NOT NULL,
-    fence INTEGER NOT NULL DEFAULT 0,
+    fence INTEGER NOT NULL DEFAULT 0 CHECK (fence BETWEEN 0 AND 9007199254740991),
     worker TEXT NOT NULL DEFAULT '',
     deadline INTEGER NOT NULL DEFAULT 0, -- of an active job with a timeout
     cancelling INTEGER NOT NULL DEFAULT 0,
@@ -43,7 +45,7 @@ CREATE TABLE goscheds_jobs (
     meta BLOB NOT NULL,
     result BLOB NOT NULL DEFAULT x'',
     PRIMARY KEY (ns, id)
-);
+) STRICT;
 
 -- One index for each live state, in the order that its statement asks for; a settled job stays in the last one alone.
 CREATE INDEX goscheds_ready ON goscheds_jobs (ns, queue, priority DESC, seq) WHERE state = 1;

@@ -10,7 +10,7 @@ SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue = :queue LIMI
 
 -- name: reserve
 -- Draws :count places and gives the last one.
-UPDATE goscheds_namespaces SET seq = seq + :count WHERE ns = :ns RETURNING seq, {now}
+UPDATE goscheds_namespaces SET seq = seq % {most} + :count WHERE ns = :ns RETURNING seq, {now}
 
 -- name: last
 SELECT seq FROM goscheds_namespaces WHERE ns = :ns
@@ -18,8 +18,8 @@ SELECT seq FROM goscheds_namespaces WHERE ns = :ns
 -- name: claim
 -- One statement, and so a transaction by itself. By rowid, which spares a look into the index of ids for each job.
 UPDATE goscheds_jobs SET
-    state = 2, fence = fence + 1, worker = :worker, changed_at = {now},
-    deadline = CASE WHEN timeout > 0 THEN {now} + timeout ELSE 0 END
+    state = 2, fence = {fence}, worker = :worker, changed_at = {now},
+    deadline = CASE WHEN timeout BETWEEN 1 AND {most} THEN {now} + timeout ELSE 0 END
 WHERE rowid IN (
     SELECT rowid FROM goscheds_jobs
     WHERE ns = :ns AND state = 1 AND queue = :queue
@@ -61,7 +61,7 @@ SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND id = :id AND fence = :fence AND f
 
 -- name: lead
 UPDATE goscheds_namespaces SET duty = :worker, duty_until = {now} + :lease
-WHERE ns = :ns AND (duty IN ('', :worker) OR duty_until <= {now})
+WHERE ns = :ns AND (duty IN ('', :worker) OR duty_until NOT BETWEEN {now} + 1 AND {now} + :lease)
 RETURNING 1
 
 -- name: due
