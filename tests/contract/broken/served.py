@@ -58,11 +58,11 @@ class ForgetsAnIdBetweenBlmoveAndClaim(Wrapped):
         waiting, client, tag = self.inner._waiting, self.inner._server.client, self.inner._tag
         take = waiting.take
 
-        def take_second(worker, left, line, held):
-            ticket = take(worker, left, line, f"{tag}:limbo")
+        def take_second(worker, left, line, held, behind):
+            ticket, answer = take(worker, left, line, f"{tag}:limbo", behind)
             if ticket:
                 client.lmove(f"{tag}:limbo", held)
-            return ticket
+            return ticket, answer
 
         waiting.take = take_second
 

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 
 from goscheds.backends.redis.client import driver_errors
 
@@ -67,28 +67,29 @@ class Line:
     def run_all(self, *calls: Sequence[Any]) -> list[Any]:
         """Run scripts, each told by name and arguments, one after the other in one round trip; their answers."""
         with self.errors():
-            answers = self._exchange([("EVALSHA", DIGESTS[name], 1, self._tag, *args) for name, *args in calls])
+            answers = list(self.answers([self.command(name, *args) for name, *args in calls]))
             for n, (name, *args) in enumerate(calls):
                 if isinstance(answers[n], NoScriptError):
-                    answers[n : n + 1] = self._exchange([("EVAL", TEXTS[name], 1, self._tag, *args)])
-                if isinstance(answers[n], ResponseError):
-                    raise answers[n]
+                    answers[n : n + 1] = self.answers([("EVAL", TEXTS[name], 1, self._tag, *args)])
             return answers
 
-    def _exchange(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
-        """The answers, or errors in their place."""
-        pool, answers = self.client.connection_pool, list[Any]()
+    def command(self, name: str, *args: Any) -> Sequence[Any]:
+        """What is sent to run a script."""
+        return ("EVALSHA", DIGESTS[name], 1, self._tag, *args)
+
+    def answers(self, commands: Sequence[Sequence[Any]]) -> Iterator[Any]:
+        """The answers to commands that are sent at once, each as it comes; in its place, that a script is not known."""
+        pool = self.client.connection_pool
         connection: Any = pool.get_connection()
         try:
             connection.send_packed_command(connection.pack_commands(commands))
-            while len(answers) < len(commands):
+            for _ in commands:
                 try:
-                    answers.append(connection.read_response())
-                except ResponseError as error:
-                    answers.append(error)
+                    yield connection.read_response()
+                except NoScriptError as error:
+                    yield error
         except BaseException:
             connection.disconnect()  # an answer may still be on its way
             raise
         finally:
             pool.release(connection)
-        return answers

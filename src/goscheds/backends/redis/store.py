@@ -40,7 +40,7 @@ class RedisStore:
         # what a killed worker held, as long.
         self._work = Line(make(rest, PROMPT), self._shown, self._tag)
         self._pulse = Line(make(rest), self._shown, self._tag)
-        self._waiting = Waiting(self._work.client, f"{self._tag}:due")
+        self._waiting = Waiting(self._work.client, self._work.answers, f"{self._tag}:due")
         self.interrupt = self._waiting.interrupt
 
     def __repr__(self) -> str:
@@ -86,15 +86,14 @@ class RedisStore:
         keys = f"{self._tag}:queue:0:{queue}", f"{self._tag}:active:{worker}"
         while True:
             advice, *found = self._work.run("claim", queue, worker, limit, ticket)
-            if found or (left() <= 0 and advice != b"again"):
-                return codec.claims(found)
             ticket = b""
-            if advice == b"block" and self._wakeups:
+            while advice == b"block" and not (found or ticket) and self._wakeups and left() > 0:
                 with self._work.errors():
-                    ticket = self._waiting.take(worker, left, *keys)
-                if not ticket:
-                    return []
-            elif advice != b"again":
+                    behind = self._work.command("claim", queue, worker, limit, b"?")
+                    ticket, (advice, *found) = self._waiting.take(worker, left, *keys, behind)
+            if found or (left() <= 0 and advice != b"again" and not ticket):
+                return codec.claims(found)
+            if advice != b"again" and not ticket:
                 self._waiting.rest(left, POLL)
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:

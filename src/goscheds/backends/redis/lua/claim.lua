@@ -1,8 +1,11 @@
 -- Uses prelude, jobs, lines, front, taking.
--- Claims ready jobs, higher levels first. ARGV: queue, worker, limit, the ticket that BLMOVE took or ''.
+-- Claims ready jobs, higher levels first. ARGV: queue, worker, limit, the ticket that BLMOVE took or '', or '?' right behind
+-- a BLMOVE, if it took one.
 -- Reply: what to do if nothing was claimed ('block'; 'rest': paused, or no lease; 'again': only left tickets were met),
 -- then id and job of each, alternating.
 local queue, worker, limit, taken = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+if taken == '?' then taken = moved(worker, queue) end
+if not taken then return {'block'} end
 if taken ~= '' then put_back(worker, taken) end
 if call('SISMEMBER', PREFIX .. 'paused', queue) == 1 then return {'rest'} end
 if not alive(worker) then

@@ -16,7 +16,7 @@ for _, ticket in ipairs(call('LRANGE', active_key(worker), 0, -1)) do
     refused[#refused + 1] = ticket
   end
 end
-for i = #refused, 1, -1 do put_back(worker, refused[i]) end
+for _, ticket in ipairs(refused) do put_back(worker, ticket) end
 flush_deadlines()
 flush_counts()
 return reply

@@ -25,7 +25,7 @@ local function drain(lapsed)
     if job and job[STATE] == ACTIVE and worker_of(job) == lapsed then
       take_over(job, ticket, 'lease')
     elseif job and job[STATE] == READY then
-      table.insert(unclaimed, 1, {job, ticket})
+      unclaimed[#unclaimed + 1] = {job, ticket} -- the last that BLMOVE took is the first
     elseif sub(ticket, 17, 17) == '\n' then
       pass_on(sub(ticket, 18))
     end

@@ -24,6 +24,18 @@ local function put_back(worker, ticket)
   end
 end
 
+-- The ticket that the BLMOVE before this script took from a queue, if it took one. BLMOVE puts it at the head of the worker's
+-- list, before those of all finished claims; only other BLMOVEs' may stand there as well.
+local function moved(worker, queue)
+  for n = 0, CHUNK do
+    local ticket = call('LINDEX', active_key(worker), n)
+    if not ticket then return end
+    local job = if_here(load(id_of(ticket)), ticket)
+    if id_of(ticket) == '\n' .. queue or job and job[STATE] == READY and job[QUEUE] == queue then return ticket end
+    if job and job[STATE] == ACTIVE then return end
+  end
+end
+
 local function flush_deadlines()
   many('ZADD', PREFIX .. 'deadlines', deadlines)
 end
