@@ -25,6 +25,7 @@ WAIST: Mapping[str, set[str]] = {
     "clock": {"errors"},
     "url": {"errors"},
     "store": {"record"},
+    "foreign": {"record"},
 }
 """The rooms at the bottom, and those that each may import."""
 

@@ -258,6 +258,8 @@ def _stopped(run: Run, error: BaseException) -> End:
 
 def crashed(run: Run, last_chances: int) -> End:
     """How a run ended whose claim was taken back, among so many that were on their last chance."""
+    if run.claim.flaw:
+        return Hopeless(run.claim.flaw)
     if run.claim.lost is Lost.DEADLINE:
         return TimedOut()
     return Crashed(charged=not run.on_its_last_chance or last_chances == 1)

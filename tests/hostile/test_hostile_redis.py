@@ -72,20 +72,6 @@ def look(scheduler: Scheduler) -> dict[str, State]:
     return {info.id: info.state for state in State for info in scheduler.jobs(state=state)}
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_value_that_is_no_job_is_left_alone_and_in_nobodys_way(scheduler, server, stage):
-    for garbage in (b"", b"abc", b"\xff" * 100, b"\0" * 1000, b"\2" * 40):
-        prepare(scheduler, server, stage)
-        server.set(key(scheduler, "job:broken"), garbage)
-        look(scheduler)
-        Worker(scheduler).drain()
-        ended = State.DEAD if stage == "dead" else State.DONE
-        states = look(scheduler)
-        assert (states["before"], states["after"]) == (ended, ended)
-        assert server.get(key(scheduler, "job:broken")) == garbage, "its bytes are kept"
-        scheduler.store.erase()
-
-
 def attempt(verb: Any, *args: Any) -> None:
     """Which may refuse, in its own words."""
     try:
@@ -135,7 +121,12 @@ def test_tickets_of_no_job_are_dropped_where_they_are_met(scheduler, server):
         for index in ("scheduled", "deadlines", "done", "dead"):
             server.zadd(key(scheduler, index), {junk: 1})
         server.rpush(key(scheduler, "active:gone"), junk)
-        server.zadd(key(scheduler, "workers"), {b"gone": 1, b"\xff": 2})
+        server.zadd(
+            key(scheduler, "workers"), {b"gone": 1, b"\xff": 2, junk + b"for ever": "inf", junk + b"+": 2e15 + 0.5}
+        )
+        server.hset(key(scheduler, "info"), junk + b"for ever", junk)
+        server.zadd(key(scheduler, "levels:default"), {b"junk": 3, b"\xff\n": 2, b"1\n": 1, b"0x7": -1})
+        server.sadd(key(scheduler, "cancelling:gone"), junk)
         server.sadd(key(scheduler, "paused"), b"\xff")
         server.hset(key(scheduler, "counts"), b"ready:\xff", 1)
         server.hset(key(scheduler, "counts"), b"zombie:default", 1)
@@ -145,6 +136,20 @@ def test_tickets_of_no_job_are_dropped_where_they_are_met(scheduler, server):
     scheduler.purge("done")
     scheduler.purge("dead")
     assert look(scheduler) == {}
+
+
+@pytest.mark.parametrize("structure", ["queue:0:default", "done"])
+def test_jobs_are_listed_once_among_any_number_of_tickets_of_none(scheduler, server, structure):
+    prepare(scheduler, server, "done" if structure == "done" else "ready")
+    junk = [b"%c%d" % (lead, n) for n in range(700) for lead in b"\0/z\xff"]
+    for some in (junk[:1400], junk[1400:]):
+        if structure == "done":
+            score = server.zscore(key(scheduler, "done"), server.zrange(key(scheduler, "done"), 0, 0)[0])
+            server.zadd(key(scheduler, "done"), dict.fromkeys(some, score))
+        else:
+            server.lpush(key(scheduler, structure), *some)
+            server.rpush(key(scheduler, structure), *some)
+    assert sorted(info.id for info in scheduler.jobs()) == ["after", "before", "broken"]
 
 
 STRUCTURES = ("queue:0:default", "levels:default", "counts", "workers", "scheduled", "unique", "back", "duty", "paused")

@@ -42,11 +42,9 @@ ELSEWHERE = (driver.ReadOnlyError, driver.ClusterDownError, driver.AskError, dri
 def make_client(url: str, patience: float | None = None) -> Redis:
     """A client whose connections are made when they are needed; ``patience`` in seconds. Raises ConfigError."""
     scheme, _, rest = check_driver_url(url, REDIS).partition("://")
-    settings = {
-        **SETTINGS,
-        "socket_timeout": patience or PATIENCE,
-        **({} if scheme == "unix" else {"socket_keepalive": True}),
-    }
+    settings = {**SETTINGS, "socket_timeout": patience or PATIENCE}
+    if scheme != "unix":
+        settings["socket_keepalive"] = True
     try:
         client = Redis.from_url(f"{'redis' if scheme == 'valkey' else scheme}://{rest}", **settings)
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)  # knows every option

@@ -11,6 +11,7 @@ from operator import attrgetter
 from struct import Struct
 from typing import Any
 
+from goscheds.foreign import BITS, TOP, flaw, stored, texts
 from goscheds.record import Claim, Lost, Move, Outcome, Record, Row, State
 
 JOB = Struct(">BBQ16sQQQHIbQHHHII")
@@ -35,35 +36,36 @@ def batch(values: Sequence[Record] | Sequence[Outcome] | Sequence[Move]) -> byte
 
 def _entry(value: Record | Outcome | Move) -> bytes:
     plan, numbers, texts = PLANS[type(value)]
-    parts = [p if isinstance(p, bytes) else p.encode() if isinstance(p, str) else batch(p) for p in texts(value)]
+    parts = [p if isinstance(p, bytes) else stored(p) if isinstance(p, str) else batch(p) for p in texts(value)]
     return plan.pack(*numbers(value), *map(len, parts)) + b"".join(parts)
 
 
-def claims(reply: Sequence[bytes]) -> list[Claim]:
+def claims(reply: Sequence[bytes], lines: int = 0) -> list[Claim]:
     """Jobs in their holder's hands; the remark says why one was taken over."""
-    return [Claim(job, numbers[2], numbers[6], Lost(remark)) for remark, job, numbers, _ in _jobs(reply)]
+    return [Claim(job, numbers[2], numbers[6], Lost(why), odd) for why, job, numbers, _, odd in _jobs(reply, lines)]
 
 
-def rows(reply: Sequence[bytes]) -> list[tuple[str, Row]]:
+def rows(reply: Sequence[bytes], lines: int = 0) -> list[tuple[str, Row]]:
     """Jobs as they stand, each behind its remark. A worker's name stays behind when the job has left it."""
     return [
         (remark, Row(job, state, fence, worker if state is State.ACTIVE else "", pushed, changed, result, bool(cancel)))
-        for remark, job, (number, cancel, fence, _, _, pushed, changed, *_), (worker, result) in _jobs(reply)
+        for remark, job, (number, cancel, fence, _, _, pushed, changed, *_), (worker, result), _ in _jobs(reply, lines)
         for state in [STATES[number]]
     ]
 
 
-def _jobs(reply: Sequence[bytes]) -> Iterator[tuple[str, Record, tuple[int, ...], tuple[str, bytes]]]:
-    """Remark, job as it was pushed with what outcomes changed, all numbers, and worker and result.
+def _jobs(reply: Sequence[bytes], lines: int) -> Iterator[tuple[str, Record, tuple[int, ...], tuple[str, bytes], str]]:
+    """Remark, job as it was pushed with what outcomes changed, all numbers, worker and result, and what is odd in it.
 
-    They come as pairs: the id, behind a remark and a newline where there is one, and the job as it is stored.
+    They come as pairs: the id, behind a remark of so many lines, and the job as it is stored.
     """
-    for n in range(0, len(reply), 2):
-        remark, _, id = reply[n].decode().rpartition("\n")
-        stored = reply[n + 1]
-        numbers = JOB.unpack_from(stored)
+    for head, value in zip(reply[::2], reply[1::2], strict=True):
+        numbers = JOB.unpack_from(value)
         due, worker_size, result_size, priority, timeout = numbers[4], *numbers[7:11]
         ends = accumulate((worker_size, *numbers[11:], result_size), initial=JOB.size)
-        worker, queue, key, name, payload, meta, result = [stored[begin:end] for begin, end in pairwise(ends)]
-        job = Record(id, name.decode(), queue.decode(), payload, meta, due, 0, priority, timeout, key.decode())
-        yield remark, job, numbers, (worker.decode(), result)
+        *names, payload, meta, result = [value[begin:end] for begin, end in pairwise(ends)]
+        (named, worker, queue, key, name), odd = texts(head, *names)
+        *remark, id = named.split("\n", lines)
+        job = Record(id, name, queue, payload, meta, due, 0, priority, timeout, key)
+        odd = odd or (numbers[2] | due | timeout) >> BITS > 0 or abs(priority) > TOP
+        yield "\n".join(remark), job, numbers, (worker, result), flaw(job, numbers[2]) if odd else ""

@@ -22,6 +22,6 @@ def find(run: Callable[..., Any], query: Query) -> Page:
     after: str | bytes | None = query.after
     while after is not None and len(listed) <= query.limit:
         after, found = run("page", after, scan, states, query.queue, query.name)
-        listed += rows(found)
+        listed += rows(found, lines=3)
     page = listed[: query.limit]
     return Page(tuple(row for _, row in page), page[-1][0] if len(listed) > query.limit else "")

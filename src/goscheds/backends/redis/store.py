@@ -79,7 +79,7 @@ class RedisStore:
 
     def push(self, jobs: Sequence[Record]) -> list[str]:
         ids = self._server.run("push", len(jobs), codec.batch(jobs))
-        return [id.decode() for id in ids] if ids else [job.id for job in jobs]
+        return [id.decode("utf-8", "replace") for id in ids] if ids else [job.id for job in jobs]
 
     def claim(self, queue: str, worker: str, limit: int, timeout: float) -> list[Claim]:
         left, ticket = self._waiting.begin(worker, timeout), b""
@@ -114,7 +114,7 @@ class RedisStore:
         return Heartbeat(bool(lapsed), tuple(id.decode() for id in cancel))
 
     def recover(self, worker: str, limit: int) -> list[Claim]:
-        return codec.claims(self._work.run("recover", worker, limit, int(REMEMBER * 1_000_000)))
+        return codec.claims(self._work.run("recover", worker, limit, int(REMEMBER * 1_000_000)), lines=1)
 
     def held(self, worker: str) -> list[Claim]:
         return codec.claims(self._work.run("held", worker))

@@ -1,4 +1,4 @@
--- Uses prelude, jobs, lines, front, taking.
+-- Uses prelude, jobs, lines, front, foreign, quarantine, taking.
 -- Claims ready jobs, higher levels first. ARGV: queue, worker, limit, the ticket that BLMOVE took or '', or '?' right behind
 -- a BLMOVE, if it took one.
 -- Reply: what to do if nothing was claimed ('block'; 'rest': paused, or no lease; 'again': only left tickets were met),
@@ -28,6 +28,8 @@ local function claim_from(level)
         take(job, worker, true)
         tickets[#tickets + 1] = ticket
         reply[#reply + 1], reply[#reply + 2] = id, job[VALUE]
+      elseif not job then
+        quarantine(ticket, READY, queue)
       end
     end
     tries = tries - #popped
@@ -37,7 +39,7 @@ end
 
 local levels, middle = call('ZREVRANGE', levels_key(queue), 0, -1), false
 for _, level in ipairs(levels) do
-  if not middle and tonumber(level) < 0 then
+  if not middle and (tonumber(level) or 0) < 0 then
     middle = true
     claim_from(0)
   end

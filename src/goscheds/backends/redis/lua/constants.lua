@@ -41,6 +41,11 @@ DONE = 4
 DEAD = 5
 CANCELLED = 6
 
+-- Fences beyond are no whole numbers in Lua. No job has been claimed so often.
+MAX_FENCE = 2^53
+-- The name of what is no job, and its queue where that can't be told.
+UNKNOWN = '?'
+
 -- Lua's `unpack` ends at about 8,000; even.
 CHUNK = 4000
 -- Places at the back of lines count up from here, those at the front count down.

@@ -1,4 +1,4 @@
--- Uses prelude, jobs, lines, front, taking.
+-- Uses prelude, jobs, lines, front, foreign, quarantine, taking.
 -- Every claim of a worker; a claim that stopped between BLMOVE and its script is finished, or given back where the
 -- worker may not have it. ARGV: worker. Reply: id and job of each, alternating.
 local worker, reply, refused = ARGV[1], {}, {}

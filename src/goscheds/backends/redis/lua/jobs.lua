@@ -3,11 +3,13 @@ local function id_of(ticket) return sub(ticket, 17) end
 local function place_of(ticket) return sub(ticket, 1, 16) end
 
 -- A stored job by the numbers above, or nothing: where somebody else has put something there, it is no job. A script that
--- failed at it would lose what it holds at that moment.
-local function open(id, value)
+-- failed at it would lose what it holds at that moment. Of one that is cut the end is missing.
+local function open(id, value, cut)
   if type(value) ~= 'string' or #value < FORM_SIZE then return end
   local job = {decode(FORM, value)}
-  if not NAMES[job[STATE]] then return end
+  local size = FORM_SIZE + job[WORKER_SIZE] + job[RESULT_SIZE] + job[QUEUE_SIZE] + job[UNIQUE_SIZE] + job[NAME_SIZE]
+    + job[PAYLOAD_SIZE] + job[META_SIZE]
+  if not NAMES[job[STATE]] or size < #value or (size > #value and not cut) then return end
   local queue = FORM_SIZE + job[WORKER_SIZE]
   job[QUEUE], job[ID], job[VALUE] = sub(value, queue + 1, queue + job[QUEUE_SIZE]), id, value
   return job
@@ -17,7 +19,10 @@ end
 local function load_whole(id) return open(id, redis.pcall('GET', JOB .. id)) end
 
 -- A job without its long texts: what decisions are made by.
-local function load(id) return open(id, redis.pcall('GETRANGE', JOB .. id, 0, STANDING)) end
+local function load(id)
+  local value = redis.pcall('GETRANGE', JOB .. id, 0, STANDING)
+  return open(id, value, #value > STANDING)
+end
 
 local function worker_of(job) return sub(job[VALUE], FORM_SIZE + 1, FORM_SIZE + job[WORKER_SIZE]) end
 

@@ -17,12 +17,18 @@ local function structures(state)
     if at and (queue == '' or queue == at) then
       found[#found + 1] = 'queue:0:' .. at
       for _, level in ipairs(call('ZRANGE', levels_key(at), 0, -1)) do
-        found[#found + 1] = 'queue:' .. level .. ':' .. at
+        if string.find(level, '^%-?%d+$') then found[#found + 1] = 'queue:' .. level .. ':' .. at end
       end
     end
   end
   table.sort(found)
   return found
+end
+
+-- A ticket's place; 0 where somebody else has put a ticket there that has none.
+local function place_in(ticket)
+  local place = place_of(ticket)
+  return #place == 16 and not string.find(place, '%D') and place or '0'
 end
 
 -- A structure's size, and a function for its tickets and their scores from one position to another, counted from 0.
@@ -51,7 +57,7 @@ local function behind(size, between, after_score, after_place)
   while low < high do
     local middle = math.floor((low + high) / 2)
     local tickets, scores = between(middle, middle)
-    local score, place = tonumber(scores[1] or 0), tonumber(place_of(tickets[1])) or 0
+    local score, place = tonumber(scores[1] or 0), tonumber(place_in(tickets[1]))
     if score < after_score or (score == after_score and place <= after_place) then
       low = middle + 1
     else
@@ -74,7 +80,10 @@ local function look(rank, structure)
   if first == size or scan == 0 then return first < size end
   local tickets, scores = between(first, math.min(first + scan, size) - 1)
   for i, ticket in ipairs(tickets) do
-    position = rank .. '\n' .. structure .. '\n' .. (scores[i] or '0') .. ' ' .. place_of(ticket)
+    local place = place_in(ticket)
+    if place ~= '0' or i == 1 then -- behind what is in order; the order of the rest is anybody's
+      position = rank .. '\n' .. structure .. '\n' .. (scores[i] or '0') .. ' ' .. place
+    end
     local job = if_here(load(id_of(ticket)), ticket)
     if job and job[STATE] == tonumber(rank) and (queue == '' or job[QUEUE] == queue)
       and (name == '' or name_of(job) == name) then

@@ -46,7 +46,7 @@ local function flush_counts()
     for state, change in ipairs(states) do
       if change ~= 0 then
         local counts, field = PREFIX .. 'counts', NAMES[state] .. ':' .. queue
-        if call('HINCRBY', counts, field, change) == 0 then call('HDEL', counts, field) end
+        if call('HINCRBY', counts, field, change) <= 0 then call('HDEL', counts, field) end
       end
     end
   end

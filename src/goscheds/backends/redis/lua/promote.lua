@@ -1,4 +1,4 @@
--- Uses prelude, jobs, lines.
+-- Uses prelude, jobs, lines, foreign, quarantine.
 -- Takes or renews the duty, and makes due jobs ready. ARGV: worker, limit, how many milliseconds the duty lasts.
 -- Reply: how many became ready, and microseconds to the next that is due, -1 if none is scheduled;
 -- -1 while another has the duty, and microseconds until it runs out.
@@ -19,18 +19,28 @@ local function following()
   return score and math.max(0, score - now) or -1
 end
 
+local named = {}
+
+local function has_queue(job)
+  local queue = job[QUEUE]
+  if named[queue] == nil then named[queue] = is_text(queue) end
+  return named[queue]
+end
+
 local wait, promoted = following(), 0
 if wait ~= 0 then return {0, wait} end
 local due = call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, limit)
 reserve_places(#due)
 for _, ticket in ipairs(due) do
   local job = if_here(load(id_of(ticket)), ticket)
-  if job and job[STATE] == SCHEDULED then
+  if job and job[STATE] == SCHEDULED and has_queue(job) then
     count(SCHEDULED, job[QUEUE], -1)
     job[STATE], job[PLACE], job[CHANGED_AT] = READY, back_place(), now
     mark(job)
     join(READY, job[QUEUE], job[PRIORITY], now, job[PLACE] .. job[ID])
     promoted = promoted + 1
+  else
+    quarantine(ticket, SCHEDULED)
   end
 end
 many('ZREM', scheduled, due)

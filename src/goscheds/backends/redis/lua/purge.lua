@@ -9,6 +9,7 @@ local tickets, keys = {}, {}
 for _, ticket in ipairs(found) do
   local id = id_of(ticket)
   local job = if_here(load(id), ticket)
+  if job and job[STATE] ~= STATES[ARGV[1]] then job = nil end
   if queue == '' or not job or job[QUEUE] == queue then
     if job then
       count(STATES[ARGV[1]], job[QUEUE], -1)

@@ -10,7 +10,8 @@ local function take(job, worker, timed)
     deadlines[#deadlines + 1], deadlines[#deadlines + 2] = now + job[TIMEOUT], job[PLACE] .. job[ID]
   end
   local old, form = job[VALUE], FORM_SIZE + job[WORKER_SIZE]
-  job[STATE], job[FENCE], job[CHANGED_AT], job[WORKER_SIZE] = ACTIVE, job[FENCE] + 1, now, #worker
+  local fence = job[FENCE] < MAX_FENCE and job[FENCE] + 1 or MAX_FENCE
+  job[STATE], job[FENCE], job[CHANGED_AT], job[WORKER_SIZE] = ACTIVE, fence, now, #worker
   job[VALUE] = pack(HEAD, unpack(job, 1, RESULT_SIZE)) .. sub(old, HEAD_SIZE + 1, FORM_SIZE) .. worker .. sub(old, form + 1)
   call('SET', JOB .. job[ID], job[VALUE])
 end
@@ -19,8 +20,11 @@ end
 local function put_back(worker, ticket)
   local job = if_here(load(id_of(ticket)), ticket)
   if job and job[STATE] == ACTIVE and worker_of(job) == worker then return end
-  if call('LREM', active_key(worker), 1, ticket) == 1 and job and job[STATE] == READY then
+  if call('LREM', active_key(worker), 1, ticket) == 0 then return end
+  if job and job[STATE] == READY and is_text(job[QUEUE]) then
     put_in_front(job, ticket)
+  else
+    quarantine(ticket, READY)
   end
 end
 

@@ -4,7 +4,8 @@ local rows, known = {}, call('ZRANGE', PREFIX .. 'workers', 0, -1, 'WITHSCORES')
 for i = 1, #known, 2 do
   local held = call('LLEN', active_key(known[i]))
   if is_text(known[i]) and (held > 0 or tonumber(known[i + 1]) > now) then
-    rows[#rows + 1] = {known[i], known[i + 1], call('HGET', PREFIX .. 'info', known[i]) or '', held}
+    local until_then = string.format('%.0f', math.min(known[i + 1], MAX_FENCE))
+    rows[#rows + 1] = {known[i], until_then, call('HGET', PREFIX .. 'info', known[i]) or '', held}
   end
 end
 return rows
