@@ -219,6 +219,24 @@ def test_a_claim_whose_answer_was_lost_is_found_and_given_back(store, holdings, 
     assert [run.claim.fence for run in holdings.claim("default", 5, 0)] == [2, 2]
 
 
+@pytest.mark.parametrize("how", ["claim", "settle_and_claim"])
+def test_a_claim_that_can_not_be_made_ready_to_run_is_given_back(store, holdings, monkeypatch, how):
+    pushed(store, "first")
+    (first,) = holdings.claim("default", 1, 0)
+    pushed(store, "a")
+    claim = {
+        "claim": lambda: holdings.claim("default", 1, 0),
+        "settle_and_claim": lambda: holdings.settle_and_claim([done(first)], "default", 1),
+    }
+    with monkeypatch.context() as broken:
+        broken.setattr(holdings._execution, "prepare", lambda _: _raise(MemoryError()))
+        with pytest.raises(MemoryError):
+            claim[how]()
+    assert holdings.doubt.is_set()
+    holdings.reconcile()
+    assert states(store, "a") == [State.READY]
+
+
 def test_a_recovery_whose_answer_was_lost_is_found_too(store, holdings, clock):
     pushed(store, "a")
     store.heartbeat("dying", 1, b"")

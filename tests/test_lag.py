@@ -7,6 +7,7 @@ import threading
 import time
 from datetime import timedelta
 
+import pytest
 from kit import heard, looping, scheduled, until, working
 
 from goscheds.lag import BETWEEN, BLOCKED, Lag
@@ -58,9 +59,12 @@ def test_who_blocks_it_is_named_with_its_line(caplog):
         lag.look(now + BETWEEN)
 
 
-def test_a_worker_names_the_job_and_keeps_its_lease(caplog):
+@pytest.mark.parametrize("lane", ["async", "sync"])
+def test_a_worker_names_the_job_and_keeps_its_lease(caplog, lane):
     caplog.set_level("WARNING")
     with scheduled() as scheduler:
+        if lane == "sync":
+            scheduler.job(name="sync")(lambda: None)
 
         @scheduler.job
         async def computes_for_long() -> None:

@@ -77,6 +77,22 @@ class Gate:
         await asyncio.shield(asyncio.wrap_future(self._opened))
 
 
+def test_what_is_taken_in_just_as_the_lane_is_stopped_is_given_back():
+    store = Tampered()
+    with streaming(store, nothing) as lane:
+        add = lane._backlog.add
+
+        def add_too_late(runs):
+            lane.watch.stopping.set()
+            add(runs)
+
+        lane._backlog.add = add_too_late
+        pushed(store, "a")
+        heard(lane.watch.stopping)
+        assert lane.join(10)
+        assert states(store, "a") == [State.READY]
+
+
 def test_thousands_run_on_one_loop():
     store, running, together = Tampered(), set(), asyncio.Event()
     ids = [str(n) for n in range(2000)]

@@ -193,7 +193,7 @@ class Execution:
         try:
             value = call()
             if value is not None and inspect.iscoroutine(value):
-                return self.loop.run(self._await(value, run))
+                return self.loop.run(self._named(value, run))
         except JobCancelled as error:
             return _stopped(run, error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is its own failure
@@ -203,6 +203,12 @@ class Execution:
                 raise  # Ctrl-C while the caller drains: meant for the caller
             return Raised(error)
         return NOTHING if value is None else self._returned(value)
+
+    async def _named(self, coroutine: Any, run: Run) -> End:
+        """Of a lane of threads: a task that is named by its job, as those of async lanes are."""
+        if task := asyncio.current_task():
+            task.set_name(run.claim.record.id)
+        return await self._await(coroutine, run)
 
     async def _await(self, coroutine: Any, run: Run) -> End:
         """An async handler, to its end, its timeout, or its cancellation."""

@@ -67,7 +67,11 @@ class Holdings:
 
     def _enter(self, claims: Sequence[Claim]) -> list[Run]:
         """Hold claims, but for those that were given back while their answer was on its way."""
-        runs = [self._execution.prepare(claim) for claim in claims]
+        try:
+            runs = [self._execution.prepare(claim) for claim in claims]
+        except BaseException:  # out of memory, say: the store thinks that we hold them
+            self.suspect()
+            raise
         with self._lock:
             if self._disowned:
                 runs = [run for run in runs if run.key not in self._disowned]

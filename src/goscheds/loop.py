@@ -23,6 +23,7 @@ class LoopThread:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._closing = threading.Event()
+        self.used: Callable[[], object] = lambda: None  # somebody waits for what runs there
 
     @property
     def thread(self) -> int | None:
@@ -42,7 +43,9 @@ class LoopThread:
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine there, and wait for it here."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+        running = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        self.used()
+        return running.result()
 
     def call(self, function: Callable[..., object], *args: object) -> None:
         """Call a function there, soon."""

@@ -42,7 +42,7 @@ class Watch:
         self._done = threading.Event()
         self._batches: set[Batch | Backlog] = set()
         self._thread = threading.Thread(target=self._look, name="goscheds-watch", daemon=True)
-        holdings.stir = self._stir.set
+        holdings.stir = execution.loop.used = self._stir.set
 
     def start(self) -> None:
         """Begin to look."""

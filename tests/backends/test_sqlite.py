@@ -509,6 +509,25 @@ class TestWakeUps:
         assert quantiles(late, n=10)[-1] < 0.05 * SECOND
 
 
+@pytest.mark.parametrize("call", ["claim", "promote"])
+def test_a_call_that_waits_while_the_store_is_closed_just_ends(store, monkeypatch, call):
+    worker = hire(store)
+    waiting = {
+        "claim": lambda: store.claim("default", worker, 1, 10),
+        "promote": lambda: store.promote(worker, 1, 10),
+    }
+
+    def wait(*_):
+        store.close()
+        return True  # it was rung before
+
+    monkeypatch.setattr(store._bell, "wait", wait)
+    assert not waiting[call]()
+    with pytest.raises(StoreError, match="not open"):
+        waiting[call]()
+    store.open()
+
+
 def _plan(store: SqliteStore, statement: str) -> list[str]:
     named = dict.fromkeys(re.findall(r":(\w+)", statement), 1)
     with store._pool.connection() as connection:

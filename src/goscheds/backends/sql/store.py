@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,7 +13,7 @@ from goscheds.backends.sql.bell import DUTIES, Bell
 from goscheds.backends.sql.pool import Pool
 from goscheds.backends.sql.rows import CODES, STATES, Values, to_claims, to_row, where
 from goscheds.backends.sql.statements import render, script
-from goscheds.errors import SchemaTooNew
+from goscheds.errors import SchemaTooNew, StoreError
 from goscheds.record import (
     SETTLED,
     Claim,
@@ -137,13 +138,22 @@ class SqlStore(ABC, Generic[R]):
         return ids
 
     def claim(self, queue: str, worker: str, limit: int, timeout: float) -> list[Claim]:
-        until = time.monotonic() + timeout
-        while True:
+        until, claims = time.monotonic() + timeout, list[Claim]()
+        with self._waiting():
             heard = self._bell.heard(queue)
-            if claims := self._claim(queue, worker, limit):
-                return claims
-            if not self._bell.wait(worker, queue, heard, until):
-                return []
+            while not (claims := self._claim(queue, worker, limit)) and self._bell.wait(worker, queue, heard, until):
+                heard = self._bell.heard(queue)
+        return claims
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Of a call that waits, and looks in between: when the store is closed meanwhile it ends, and found nothing."""
+        opened = not self._bell.closed
+        try:
+            yield
+        except StoreError:
+            if not (opened and self._bell.closed):
+                raise
 
     def _claim(self, queue: str, worker: str, limit: int) -> list[Claim]:
         return to_claims(self._query(self.sql.claim, queue=queue, worker=worker, limit=limit))

@@ -92,17 +92,18 @@ class PostgresStore(SqlStore[Run]):
 
     @within(PROMPT)
     def promote(self, worker: str, limit: int, timeout: float) -> int | None:
-        until, lease = time.monotonic() + timeout, int(DUTY_LEASE * SECOND)
-        while True:
-            heard = {topic: self._bell.heard(topic) for topic in (DUTIES, STANDBY)}
-            outlook, *moved = self._query(self.sql.promote, worker=worker, lease=lease, limit=limit)
-            promoted = {queue: count for queue, count, _, _ in moved if count}
-            holder, expires_at, due, now = outlook
-            topic, wake = (DUTIES, min(expires_at - lease // 4, due)) if holder == worker else (STANDBY, expires_at)
-            waits = not promoted and self._bell.wait(worker, topic, heard[topic], until, (wake - now) / SECOND)
-            if not waits or time.monotonic() >= until:  # the next call begins with a look
-                self._bell.ring(*promoted)
-                return sum(promoted.values()) if holder == worker else None
+        until, lease, answer, over = time.monotonic() + timeout, int(DUTY_LEASE * SECOND), None, False
+        lead = {"worker": worker, "lease": lease, "limit": limit}
+        with self._waiting():
+            while not over:
+                heard = {topic: self._bell.heard(topic) for topic in (DUTIES, STANDBY)}
+                (holder, expires_at, due, now), *moved = self._query(self.sql.promote, **lead)
+                self._bell.ring(*(promoted := {queue: count for queue, count, _, _ in moved if count}))
+                answer = sum(promoted.values()) if holder == worker else None
+                topic, wake = (DUTIES, min(expires_at - lease // 4, due)) if answer == 0 else (STANDBY, expires_at)
+                over = bool(promoted) or not self._bell.wait(worker, topic, heard[topic], until, (wake - now) / SECOND)
+                over |= time.monotonic() >= until  # the next call begins with a look
+        return answer
 
     @within(PROMPT)
     def settle_and_claim(

@@ -141,10 +141,11 @@ class SqliteStore(SqlStore[Session]):
         return steps
 
     def promote(self, worker: str, limit: int, timeout: float) -> int | None:
-        until = time.monotonic() + timeout
-        promoted = self._promote(worker, limit)
-        while not promoted and self._await_duty(worker, until):
+        until, promoted = time.monotonic() + timeout, None
+        with self._waiting():
             promoted = self._promote(worker, limit)
+            while not promoted and self._await_duty(worker, until):
+                promoted = self._promote(worker, limit)
         return promoted
 
     def _promote(self, worker: str, limit: int) -> int | None:
