@@ -258,8 +258,7 @@ class TestDeath:
             supervised.says("was killed by SIGKILL after", 2)
             for neighbour in neighbours:
                 ends(scheduler, neighbour.id)
-                info = scheduler.get(neighbour.id)
-                assert (info.attempts, info.crashes) == (0, 1), "it died once beside the poison, and never failed"
+                assert scheduler.get(neighbour.id).attempts == 0, "it crashed beside the poison, and never failed"
 
     @pytest.mark.slow
     def test_a_child_that_is_stuck_is_killed_and_replaced(self, tmp_path, app, scheduler):
