@@ -18,6 +18,21 @@ def texts(*found: bytes) -> tuple[list[str], bool]:
         return [name.decode("utf-8", "surrogateescape") for name in found], True
 
 
+class Foreign(str):
+    """One of them where it leads back to its row: to a driver of SQL it is the same bytes, which a statement casts."""
+
+    __slots__ = ()
+
+    def __conform__(self, protocol: object) -> bytes:
+        return stored(self)
+
+
+def text(found: bytes) -> str:
+    """A name as it is stored, ``Foreign`` if it is no UTF-8."""
+    (name,), odd = texts(found)
+    return Foreign(name) if odd else name
+
+
 def stored(name: str) -> bytes:
     """The bytes that ``texts`` made a name of."""
     return name.encode("utf-8", "surrogateescape")

@@ -148,13 +148,13 @@ class Unpacking(Binding):
 
     def prepare(self, arguments: Raw, context: Context) -> Callable[[], Any]:
         """The call, ready to be made. Raises BadArguments if they don't fit."""
-        function, given = self.function, asdict(self.check(arguments))
+        given = asdict(self.check(arguments))
         for name in self.optional:
             if given[name] is UNSET:
                 del given[name]
         if self.context_parameter:
             given[self.context_parameter] = context
-        return lambda: function(**given)
+        return partial(self.function, **given)
 
 
 class Explicit(Binding):

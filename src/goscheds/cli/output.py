@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -46,8 +47,12 @@ def json_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def print_json(value: Any) -> None:
-    """A value as indented JSON, in UTF-8 whatever the terminal's encoding."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    """A value as indented JSON, in UTF-8 whatever the terminal's encoding; a store's text that is none, as escapes."""
+    try:
+        text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2).encode()
+    click.echo(text)
 
 
 def print_table(columns: Sequence[Column[T]], items: Sequence[T], empty: str) -> None:

@@ -13,8 +13,12 @@
 -- One that can't be counted on is the highest there is, and a claim with that one is dead.
 CASE WHEN fence BETWEEN 0 AND {most} - 1 THEN fence + 1 ELSE {most} END
 
+-- name: {state}
+-- One that somebody else wrote counts as dead.
+CASE WHEN state BETWEEN 0 AND 5 THEN state ELSE 4 END
+
 -- name: {most}
-9007199254740991
+9007199254740992
 
 -- name: now
 SELECT {now}
@@ -110,7 +114,7 @@ WHERE worker IS NOT NULL
 -- Locks a lapsed worker's row, so that it can't beat until its jobs are taken; nothing, if it has just beaten. A look
 -- alone won't do: what is read is older than the clock, and the beat in between is not seen. The row is written, if
 -- only as it was: who waits for it then looks again.
-INSERT INTO goscheds_workers (ns, id, expires_at, info) VALUES (:ns, :holder, 0, {blank})
+INSERT INTO goscheds_workers (ns, id, expires_at, info) VALUES (:ns, CAST(:holder AS text), 0, {blank})
 ON CONFLICT (ns, id) DO UPDATE SET expires_at = goscheds_workers.expires_at WHERE goscheds_workers.expires_at <= {now}
 RETURNING id
 
@@ -118,7 +122,7 @@ RETURNING id
 WITH clock AS MATERIALIZED (SELECT {now} AS moment),
 chosen AS MATERIALIZED (
     SELECT id FROM goscheds_jobs
-    WHERE ns = :ns AND state = 2 AND worker = :holder
+    WHERE ns = :ns AND state = 2 AND worker = CAST(:holder AS text)
     LIMIT :limit {lock}
 )
 UPDATE goscheds_jobs SET fence = {fence}, worker = :worker, changed_at = moment, deadline = 0
@@ -143,18 +147,18 @@ FROM goscheds_namespaces WHERE ns = :ns
 
 -- name: find
 SELECT {row} FROM goscheds_jobs
-WHERE ns = :ns AND id > :after AND (:queue = '' OR queue = :queue) AND (:name = '' OR name = :name) AND {where}
+WHERE ns = :ns AND id > CAST(:after AS text) AND (:queue = '' OR queue = :queue) AND (:name = '' OR name = :name) AND {where}
 ORDER BY id LIMIT :limit
 
 -- name: counts
 -- The odd conditions (execute_at >= 0) are what leads SQLite to the index of the live state.
-SELECT queue, 0, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 0 AND execute_at >= 0 GROUP BY queue
+SELECT queue, 0, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 0 AND execute_at >= -9223372036854775808 GROUP BY queue
 UNION ALL
 SELECT queue, 1, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue >= '' GROUP BY queue
 UNION ALL
 SELECT queue, 2, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker >= '' GROUP BY queue
 UNION ALL
-SELECT queue, state, count(*) FROM goscheds_jobs WHERE ns = :ns AND state >= 3 GROUP BY queue, state
+SELECT queue, {state} AS settled, count(*) FROM goscheds_jobs WHERE ns = :ns AND state >= 3 GROUP BY queue, settled
 
 -- name: paused
 SELECT queue FROM goscheds_paused WHERE ns = :ns
@@ -166,7 +170,7 @@ INSERT INTO goscheds_paused (ns, queue) VALUES (:ns, :queue) ON CONFLICT (ns, qu
 DELETE FROM goscheds_paused WHERE ns = :ns AND queue = :queue
 
 -- name: state
-SELECT state, queue FROM goscheds_jobs WHERE ns = :ns AND id = :id
+SELECT {state}, queue FROM goscheds_jobs WHERE ns = :ns AND id = :id
 
 -- name: cancel
 UPDATE goscheds_jobs SET

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any
 
+from goscheds.foreign import BITS, flaw
 from goscheds.record import SETTLED, Claim, Lost, Query, Record, Row, State, Verb
 
 Values = tuple[Any, ...]
@@ -19,20 +20,24 @@ TARGETS = {Verb.RETRY: 0, Verb.RELEASED: 1, Verb.DONE: 3, Verb.DEAD: 4, Verb.CAN
 _RECORD = "id, name, queue, payload, meta, execute_at, 0 AS delay, priority, timeout, unique_key"
 COLUMNS = {
     "claim": f"{_RECORD}, fence, changed_at, seq",
-    "row": f"{_RECORD}, state, fence, worker, pushed_at, changed_at, result, cancelling",
+    "row": f"{_RECORD}, {{state}}, fence, worker, pushed_at, changed_at, result, cancelling",
 }
 
-
-MOST = 2**53 - 1  # of what statements add to
-UNFENCED = "Its fence was not written by goscheds, and can't be counted on."
-
+FULL = 1 << BITS  # the fence of a job whose claims can't be counted
 _priority, _place = itemgetter(7), itemgetter(12)  # of a row of ``claim``
 
 
 def to_claims(rows: Iterable[Values], lost: Lost = Lost.NOT) -> list[Claim]:
     """Rows of ``claim`` in the order of their line (RETURNING promises none)."""
     ordered = sorted(sorted(rows, key=_place), key=_priority, reverse=True)
-    return [Claim(Record(*row[:10]), row[10], row[11], lost, "" if row[10] < MOST else UNFENCED) for row in ordered]
+    return [
+        Claim(job := Record(*row[:10]), row[10], row[11], lost, "" if _plain(row) else flaw(job, row[10]))
+        for row in ordered
+    ]
+
+
+def _plain(row: Values) -> bool:
+    return bool(row[10] < FULL and row[0].__class__ is row[1].__class__ is row[9].__class__ is str)
 
 
 def to_row(values: Values) -> Row:

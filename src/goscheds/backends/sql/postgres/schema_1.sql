@@ -28,7 +28,7 @@ CREATE SEQUENCE goscheds_seq MAXVALUE 4398046511103 CYCLE;
 -- What no job of goscheds has, nobody can write. Domains, since a table's CHECK is parsed anew for each statement that writes
 -- to it: a push, claim or settle of one job took a fifth longer.
 CREATE DOMAIN goscheds_state AS smallint CHECK (VALUE BETWEEN 0 AND 5);
-CREATE DOMAIN goscheds_count AS bigint CHECK (VALUE BETWEEN 0 AND 9007199254740991); -- what statements add to
+CREATE DOMAIN goscheds_count AS bigint CHECK (VALUE BETWEEN 0 AND 9007199254740992); -- what statements add to
 
 -- Three versions of a row in the life of a job that goes well: room for them on its page, and a vacuum that comes by
 -- the number of dead rows rather than by their share of a table that may be large and mostly history.

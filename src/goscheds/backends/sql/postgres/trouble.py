@@ -34,7 +34,7 @@ PASSING = {
 """Why it may say yes a little later."""
 
 POOLER = "Is this a pooler? Say pgbouncer=on."
-ADVICE: dict[type[psycopg.Error], str] = {
+ADVICE: dict[type[Exception], str] = {
     errors.InsufficientPrivilege: (
         "Who opens a store first, or upgrades it, needs CREATE on the schema; everybody SELECT, INSERT, UPDATE and "
         "DELETE on the tables and USAGE on the sequence."
@@ -56,7 +56,7 @@ def mapped(url: str) -> Iterator[None]:
         if advice := _advice(REFUSED, error):
             raise StoreError(f"{redact(url)} refused: {error}. {advice}") from error
         raise StoreUnavailable(f"{redact(url)} did not answer: {error}. {_advice(PASSING, error)}".rstrip()) from error
-    except psycopg.Error as error:
+    except (psycopg.Error, OverflowError, UnicodeError) as error:
         raise StoreError(
             f"{redact(url)} answered with an error: {error}. {ADVICE.get(type(error), '')}".rstrip()
         ) from error

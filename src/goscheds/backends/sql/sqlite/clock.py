@@ -11,8 +11,7 @@ from collections.abc import Callable
 COARSE = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"
 
 
-class _Timespec(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_int64), ("nanoseconds", ctypes.c_int64))
+_Timespec = ctypes.c_int64 * 2  # seconds, nanoseconds
 
 
 def _clock() -> Callable[[], int] | None:
@@ -24,8 +23,8 @@ def _clock() -> Callable[[], int] | None:
 
     def micros() -> int:
         moment = _Timespec()
-        read(0, ctypes.byref(moment))
-        return int(moment.seconds * 1_000_000 + moment.nanoseconds // 1000)
+        read(0, moment)
+        return moment[0] * 1_000_000 + moment[1] // 1000
 
     return micros if sys.maxsize > 2**32 else None  # with 32 bits the size of a moment is not known
 

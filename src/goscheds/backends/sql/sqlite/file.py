@@ -11,6 +11,7 @@ from pathlib import Path
 from goscheds.backends.sql.rows import Values
 from goscheds.backends.sql.sqlite.clock import teach
 from goscheds.errors import StoreError, StoreUnavailable
+from goscheds.foreign import text
 
 BUSY = 30.0
 """Seconds to wait for another process's transaction; ours take milliseconds."""
@@ -36,24 +37,20 @@ class Session:
     def __call__(self, statement: str, /, **parameters: object) -> list[Values]:
         """Execute a statement whose parameters have names; its rows."""
         parameters["ns"] = self.ns
-        return self._connection.execute(statement, parameters).fetchall()
+        rows: list[Values] = []
+        cursor = self._connection.execute(statement, parameters)
+        try:
+            rows.extend(cursor)
+        except sqlite3.OperationalError as error:
+            if hasattr(error, "sqlite_errorcode"):
+                raise
+            self._connection.text_factory = text  # the driver's own error: a row's text is no UTF-8
+            rows.extend(cursor)  # from that row on
+        return rows
 
     def many(self, statement: str, rows: Sequence[Values]) -> int:
         """Execute one whose parameters have places, for each row of them; how many rows of the table it changed."""
         return self._connection.executemany(statement, rows).rowcount if rows else 0
-
-    def begin(self) -> None:
-        """Begin a transaction with the file's write lock, so that it is not turned away half-way."""
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def begin_again(self) -> None:
-        """Undo what was done, and begin anew."""
-        self._connection.execute("ROLLBACK")
-        self.begin()
-
-    def commit(self) -> None:
-        """End the transaction."""
-        self._connection.execute("COMMIT")
 
 
 @contextmanager
@@ -61,7 +58,7 @@ def mapped(path: Path) -> Iterator[None]:
     """SQLite's errors as those of goscheds."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OverflowError, UnicodeError) as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits tell of details
         kind = StoreUnavailable if code in UNAVAILABLE else StoreError
         raise kind(f"{path}: {error} ({HINTS.get(code, 'an error of SQLite')})") from error

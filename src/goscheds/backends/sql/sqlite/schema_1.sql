@@ -33,9 +33,9 @@ CREATE TABLE goscheds_jobs (
     priority INTEGER NOT NULL,
     seq INTEGER NOT NULL, -- the place in line; negative before all that were never released
     execute_at INTEGER NOT NULL,
-    timeout INTEGER NOT NULL CHECK (timeout BETWEEN 0 AND 9007199254740991),
+    timeout INTEGER NOT NULL CHECK (timeout BETWEEN 0 AND 9007199254740992),
     unique_key TEXT NOT NULL,
-    fence INTEGER NOT NULL DEFAULT 0 CHECK (fence BETWEEN 0 AND 9007199254740991),
+    fence INTEGER NOT NULL DEFAULT 0 CHECK (fence BETWEEN 0 AND 9007199254740992),
     worker TEXT NOT NULL DEFAULT '',
     deadline INTEGER NOT NULL DEFAULT 0, -- of an active job with a timeout
     cancelling INTEGER NOT NULL DEFAULT 0,

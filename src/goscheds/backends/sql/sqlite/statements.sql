@@ -1,6 +1,20 @@
 -- What SQLite says in its own way: one row at a time, since a call costs microseconds here, inside one transaction that
 -- holds the file's write lock. :place is the place in line drawn from the counter. What is done for each row of a batch
--- has parameters with places instead of names, since the driver takes 0.1 µs to look one up.
+-- has parameters with places instead of names, since the driver takes 0.1 µs to look one up. What was read from a row and
+-- leads back to it is cast, as text that is no UTF-8 comes as bytes.
+
+-- name: {hold}
+
+-- name: {lock}
+
+-- name: {place}
+:place
+
+-- name: {blank}
+x''
+
+-- name: {chosen}
+IN (SELECT id FROM chosen)
 
 -- name: installed
 SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'goscheds_schema'
@@ -44,20 +58,20 @@ SELECT id FROM goscheds_jobs WHERE ns = :ns AND state < 3 AND unique_key <> '' A
 -- name: settle
 UPDATE goscheds_jobs SET
     state = ?, meta = coalesce(?, meta), changed_at = ?, result = ?, worker = '', deadline = 0, cancelling = 0
-WHERE ns = ? AND id = ? AND fence = ? AND state = 2 AND worker = ?
+WHERE ns = ? AND id = CAST(? AS TEXT) AND fence = ? AND state = 2 AND worker = ?
 
 -- name: give_back
 UPDATE goscheds_jobs SET
     state = CASE cancelling WHEN 1 THEN 5 ELSE ? END,
     execute_at = CASE cancelling WHEN 1 THEN execute_at ELSE coalesce(?, execute_at) END,
     seq = ?, meta = coalesce(?, meta), changed_at = ?, result = ?, worker = '', deadline = 0, cancelling = 0
-WHERE ns = ? AND id = ? AND fence = ? AND state = 2 AND worker = ?
+WHERE ns = ? AND id = CAST(? AS TEXT) AND fence = ? AND state = 2 AND worker = ?
 
 -- name: forget
-DELETE FROM goscheds_jobs WHERE ns = ? AND id = ? AND fence = ? AND state = 2 AND worker = ?
+DELETE FROM goscheds_jobs WHERE ns = ? AND id = CAST(? AS TEXT) AND fence = ? AND state = 2 AND worker = ?
 
 -- name: settled
-SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND id = :id AND fence = :fence AND fence > 0 AND state <> 2
+SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND id = CAST(:id AS TEXT) AND fence = :fence AND fence > 0 AND state <> 2
 
 -- name: lead
 UPDATE goscheds_namespaces SET duty = :worker, duty_until = {now} + :lease

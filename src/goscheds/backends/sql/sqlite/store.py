@@ -23,16 +23,6 @@ from goscheds.errors import StoreUnavailable
 from goscheds.record import Claim, Outcome, Record, Verb
 from goscheds.store import DUTY_LEASE
 
-TOKENS = {
-    **COLUMNS,
-    "now": NOW,
-    "hold": "",
-    "lock": "",
-    "place": ":place",
-    "blank": "x''",
-    "chosen": "IN (SELECT id FROM chosen)",
-}
-
 # Once, as each look at a member takes Python 0.1 µs.
 DONE, RETRY, RELEASED = Verb.DONE, Verb.RETRY, Verb.RELEASED
 
@@ -44,7 +34,7 @@ class SqliteStore(SqlStore[Session]):
 
     dialect = "sqlite"
     parameter = r":\1"
-    sql = load(dialect, TOKENS, parameter)
+    sql = load(dialect, {**COLUMNS, "now": NOW}, parameter)
 
     def __init__(self, path: Path, namespace: str, synchronous: str, *, wakeups: bool) -> None:
         self._path = path
@@ -58,9 +48,9 @@ class SqliteStore(SqlStore[Session]):
 
     def _atomically(self, work: Callable[[Session], T]) -> T:
         def transaction(session: Session) -> T:
-            session.begin()
+            session("BEGIN IMMEDIATE")  # with the file's write lock, so that it is not turned away half-way
             result = work(session)
-            session.commit()
+            session("COMMIT")
             return result
 
         with self._writer():
@@ -110,7 +100,8 @@ class SqliteStore(SqlStore[Session]):
         if len(outcomes) == sum(run.many(one, [row for step, row in steps if step is one]) for one in done):
             self._push(run, [job for outcome in outcomes for job in outcome.jobs])
             return [outcome.id for outcome in outcomes]
-        run.begin_again()
+        run("ROLLBACK")
+        run("BEGIN IMMEDIATE")
         steps = self._steps(run, worker, outcomes)
         found = [(outcome, run.many(one, [row])) for outcome, (one, row) in zip(outcomes, steps, strict=True)]
         self._push(run, [job for outcome, fresh in found if fresh for job in outcome.jobs])
