@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import pytest
 from kit import KEEP, Tampered, heard, looping, record, states, until
 
 from goscheds.backends.memory import MemoryStore
+from goscheds.batch import MAX_BATCH
 from goscheds.context import Context
 from goscheds.errors import StoreUnavailable
 from goscheds.execution import Execution
@@ -107,6 +109,43 @@ def test_thousands_run_on_one_loop():
     with streaming(store, handler, slots=2000):
         all_done(store, *ids)
     assert store.calls["settle"] < 200, "they are settled in batches"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_a_handler_sets_in_its_context_is_no_other_jobs(waits):
+    seen: list[str] = []
+    var = contextvars.ContextVar("var", default="")
+
+    async def handler(job: Job) -> None:
+        seen.append(var.get())
+        var.set(job.id)
+        if waits:
+            await asyncio.sleep(0)
+        assert (asyncio.current_task().get_name(), var.get()) == (job.id, job.id)
+
+    store, ids = MemoryStore(), [str(n) for n in range(500)]  # so many that those that end begin others
+    pushed(store, *ids)
+    with streaming(store, handler, slots=2):
+        all_done(store, *ids)
+    assert set(seen) == {""}
+
+
+def test_jobs_that_end_at_once_leave_the_loop_to_others():
+    store, ids = MemoryStore(), [str(n) for n in range(1000)]
+    began: list[str] = []
+    others_turn: list[int] = []
+
+    async def handler(job: Job) -> None:
+        if not began:
+            until(lambda: len(lane._backlog) > 500)
+            asyncio.get_running_loop().call_soon(lambda: others_turn.append(len(began)))
+        began.append(job.id)
+
+    with streaming(store, handler, slots=1000) as lane:
+        pushed(store, *ids)
+        all_done(store, *ids)
+    assert began == ids
+    assert others_turn[0] <= 2 * MAX_BATCH
 
 
 def test_no_more_than_the_slots_run_at_a_time():

@@ -23,7 +23,7 @@ import pytest
 from kit import DEADLINE, SECOND, Tampered, ends, heard, scheduled, until
 from terminal import application, process
 
-from goscheds import Job, Scheduler, State, Worker
+from goscheds import Job, Retry, Scheduler, State, Worker
 from goscheds import worker as slots
 from goscheds.cli import worker as cli
 from goscheds.errors import ConfigError
@@ -64,6 +64,12 @@ APP = """
     def run_out_of_memory(seconds: float) -> None:
         time.sleep(seconds)
         os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does it to who takes too much
+
+    @scheduler.job
+    def hoard(seconds: float) -> None:
+        time.sleep(seconds)
+        while True:
+            kept.append(b"x" * 2**20)
 
     @scheduler.job
     def eat(megabytes: int) -> None:
@@ -134,9 +140,37 @@ def scheduler(tmp_path):
         yield scheduler
 
 
+@pytest.fixture
+def little_memory():
+    """A control group with so little memory that the kernel kills in it who takes more; not everybody may make one."""
+    first = Path("/sys/fs/cgroup/memory").is_dir()  # version 1
+    group = Path("/sys/fs/cgroup", "memory" if first else "", f"goscheds-{os.getpid()}")
+    try:
+        group.mkdir()
+        (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text(str(192 * 2**20))
+        with suppress(FileNotFoundError):  # where nothing is swapped
+            swap = ("memory.memsw.limit_in_bytes", str(192 * 2**20)) if first else ("memory.swap.max", "0")
+            (group / swap[0]).write_text(swap[1])
+    except OSError as error:
+        with suppress(OSError):
+            group.rmdir()
+        pytest.skip(f"no control group with a limit of its own can be made here ({error})")
+    yield group
+    until(lambda: not (group / "cgroup.procs").read_text())
+    group.rmdir()
+
+
+def killed_by_kernel(group: Path) -> int:
+    """How many processes of a control group the kernel has killed because they had no memory left."""
+    told = next(file for name in ("memory.oom_control", "memory.events") if (file := group / name).exists())
+    return int(dict(line.split() for line in told.read_text().splitlines())["oom_kill"])
+
+
 @contextmanager
-def supervising(app: str, *options: str, cwd: Path):
+def supervising(app: str, *options: str, cwd: Path, group: Path | None = None):
     command = [sys.executable, "-m", "goscheds", "worker", app, *options]
+    if group:
+        command = ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(group / "cgroup.procs"), *command]
     running = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                process_group=0)  # fmt: skip
     supervised = Supervised(running)
@@ -210,6 +244,21 @@ class TestDeath:
                 info = scheduler.get(neighbour.id)
                 assert (info.attempts, info.crashes) == (0, 2), "it died twice beside the poison, and never failed"
             supervised.says("it runs alone in this one", 2)
+
+    @pytest.mark.slow
+    def test_running_out_of_memory_is_a_crash_and_kills_who_did_it(self, tmp_path, app, scheduler, little_memory):
+        with supervising(app, "--processes", "1", "--lease", "60s", cwd=tmp_path, group=little_memory) as supervised:
+            supervised.serves(1)
+            poison = Job("hoard", {"seconds": 0.1}, retry=Retry(max_crashes=2))
+            neighbours = [Job("take_time", {"seconds": 0.7}) for _ in range(3)]  # none is done before it dies
+            scheduler.push_many([poison, *neighbours])
+            ends(scheduler, poison.id, State.DEAD)
+            assert scheduler.get(poison.id).error == "It ran 2 times in a worker that died of it."
+            assert (scheduler.get(poison.id).attempts, killed_by_kernel(little_memory)) == (0, 2)
+            supervised.says("was killed by SIGKILL after", 2)
+            for neighbour in neighbours:
+                ends(scheduler, neighbour.id)
+                assert scheduler.get(neighbour.id).attempts == 0, "it crashed beside the poison, and never failed"
 
     @pytest.mark.slow
     def test_a_child_that_is_stuck_is_killed_and_replaced(self, tmp_path, app, scheduler):

@@ -53,7 +53,7 @@ class LaterRecord(GoschedsError):
     """A stored job was written by a later goscheds."""
 
 
-class Payload(Struct, frozen=True, omit_defaults=True):
+class Payload(Struct, frozen=True, omit_defaults=True, gc=False):
     """The unchanging part of a job: its arguments and policy."""
 
     v: Annotated[int, msgspec.Meta(ge=1)]
@@ -68,7 +68,7 @@ class Versioned(Struct, frozen=True):
     v: int
 
 
-class Meta(Struct, frozen=True, omit_defaults=True):
+class Meta(Struct, frozen=True, omit_defaults=True, gc=False):
     """The running account of a job."""
 
     attempts: Count = 0
@@ -175,7 +175,8 @@ def decode_payload(record: Record) -> Payload:
         raise BrokenRecord(
             f"Job {record.id!r}: its payload can't be read ({error}). It was not written by goscheds."
         ) from error
-    _refuse_later(record, payload.v)
+    if payload.v > VERSION:
+        _refuse_later(record, payload.v)
     return payload
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from goscheds.errors import JobCancelled
 from goscheds.job import Job
 
@@ -13,22 +15,19 @@ TOLD = threading.Condition()
 spends on a job, and few handlers are ever told or wait to be."""
 
 
-class Context:
+class Context(Struct, eq=False, gc=False):
     """Handed to a handler that declares a parameter annotated ``Context``."""
 
-    __slots__ = ("_job", "_load", "_reason", "_stopped", "attempt", "fence", "worker")
-
-    def __init__(self, load: Callable[[], Job], attempt: int, fence: int, worker: str) -> None:
-        self._load = load
-        self._job: Job | None = None
-        self._stopped = False
-        self._reason = ""
-        self.attempt: int = attempt
-        """Which attempt this is: 1 for the first. Crashes of a worker don't count."""
-        self.fence: int = fence
-        """One higher at each claim of the job and never reused. Pass it downstream, so that a stale run is refused."""
-        self.worker: str = worker
-        """The id of the worker that runs it."""
+    _load: Callable[[], Job]
+    attempt: int
+    """Which attempt this is: 1 for the first. Crashes of a worker don't count."""
+    fence: int
+    """One higher at each claim of the job and never reused. Pass it downstream, so that a stale run is refused."""
+    worker: str
+    """The id of the worker that runs it."""
+    _job: Job | None = None
+    _stopped: bool = False
+    _reason: str = ""
 
     @property
     def job(self) -> Job:

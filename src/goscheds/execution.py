@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from math import inf
 from random import Random
 from typing import Any
@@ -30,10 +29,10 @@ from goscheds.context import Context
 from goscheds.errors import BadArguments, ConfigError, InvalidJob, JobCancelled
 from goscheds.handlers import Registry
 from goscheds.isolation import TRIES, Isolation
-from goscheds.job import check_text, label
+from goscheds.job import Job, check_text, label
 from goscheds.loop import LoopThread, in_thread
 from goscheds.plugins import plugins
-from goscheds.record import Claim, Lost, Outcome, Verb
+from goscheds.record import Claim, Lost, Outcome, Record, Verb
 from goscheds.retry import DEFAULT_RETRY, Retry
 from goscheds.verdict import Crashed, End, Hopeless, Keep, Raised, Returned, Stopped, TimedOut, Unknown, judge
 
@@ -76,6 +75,16 @@ class Run(Struct, eq=False):
         return self.limit / 4 or inf
 
 
+class Loading(Struct, frozen=True, gc=False):
+    """Reads a job for whoever asks: few handlers do. As a partial it was one more thing for the collector to visit."""
+
+    record: Record
+
+    def __call__(self) -> Job:
+        """The job."""
+        return decode_job(self.record)
+
+
 class Execution:
     """Runs claimed jobs with the registered handlers, and says what became of them."""
 
@@ -91,7 +100,7 @@ class Execution:
         """A claim, with its account read."""
         record, fence = claim.record, claim.fence
         meta = decode_meta(record.meta)
-        context = Context(partial(decode_job, record), meta.attempts + 1, fence, self._worker)
+        context = Context(Loading(record), meta.attempts + 1, fence, self._worker)
         return Run(claim, context, (record.id, fence), meta)
 
     def run(self, run: Run) -> Outcome:
@@ -128,11 +137,7 @@ class Execution:
         if not run.asynchronous:
             return await in_thread(self._call, call, run)
         self._begin(run)
-        try:
-            coroutine = call()
-        except Exception as error:  # noqa: BLE001 - a handler that can't take what it is called with
-            return Raised(error)
-        return await self._await(coroutine, run)
+        return await self._await(call, run)
 
     def _may_begin(self, run: Run, quiet: bool | None) -> bool:
         """Whether a job on its last chance runs now: alone; or, if that has not come about for long, among others."""
@@ -208,16 +213,17 @@ class Execution:
         """Of a lane of threads: a task that is named by its job, as those of async lanes are."""
         if task := asyncio.current_task():
             task.set_name(run.claim.record.id)
-        return await self._await(coroutine, run)
+        return await self._await(lambda: coroutine, run)
 
-    async def _await(self, coroutine: Any, run: Run) -> End:
+    async def _await(self, call: Callable[[], Any], run: Run) -> End:
         """An async handler, to its end, its timeout, or its cancellation."""
         run.task = asyncio.current_task()
-        if run.context.cancelled:  # while it was on its way to the loop
-            coroutine.close()
-            return Stopped()
         limit = asyncio.timeout(run.limit) if run.limit else None  # one without an end costs 5 µs a job
         try:
+            coroutine = call()
+            if run.context.cancelled:  # while it was on its way to the loop
+                coroutine.close()
+                return Stopped()
             value = await (_within(limit, coroutine) if limit else coroutine)
         except (asyncio.CancelledError, JobCancelled) as error:
             return _stopped(run, error)

@@ -148,13 +148,13 @@ class Unpacking(Binding):
 
     def prepare(self, arguments: Raw, context: Context) -> Callable[[], Any]:
         """The call, ready to be made. Raises BadArguments if they don't fit."""
-        given = asdict(self.check(arguments))
+        function, given = self.function, asdict(self.check(arguments))
         for name in self.optional:
             if given[name] is UNSET:
                 del given[name]
         if self.context_parameter:
             given[self.context_parameter] = context
-        return partial(self.function, **given)
+        return lambda: function(**given)
 
 
 class Explicit(Binding):

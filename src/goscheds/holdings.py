@@ -41,7 +41,7 @@ class Holdings:
         self._execution = execution
         self._loop = loop
         self._runs: dict[tuple[str, int], Run] = {}
-        self._unfinished: dict[tuple[str, int], Run] = {}  # those without an outcome yet
+        self._unfinished: dict[Run, None] = {}  # those without an outcome yet
         self._disowned: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
         self._outage = Outage(f"Worker {worker}, settling", self.closing)
@@ -77,7 +77,8 @@ class Holdings:
                 runs = [run for run in runs if run.key not in self._disowned]
             timed = False
             for run in runs:
-                self._runs[run.key] = self._unfinished[run.key] = run
+                self._runs[run.key] = run
+                self._unfinished[run] = None
                 if run.claim.record.timeout:
                     self.timed[run.key] = run
                     timed = True
@@ -88,7 +89,7 @@ class Holdings:
     def finish(self, run: Run) -> bool:
         """Whether the caller is the one who says how a run ended; nobody is the second time."""
         run.finished = True
-        return self._unfinished.pop(run.key, None) is not None  # one step; a lock here held up all slots with one
+        return self._unfinished.pop(run, False) is None  # one step; a lock here held up all slots with one
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Report outcomes until the store has taken them or refused them."""
@@ -170,7 +171,7 @@ class Holdings:
     def unfinished(self) -> list[Run]:
         """The runs without an outcome yet."""
         with self._lock:
-            return list(self._unfinished.values())
+            return list(self._unfinished)
 
     def overdue(self, now: float) -> list[Run]:
         """The runs past their timeout, by a monotonic moment."""

@@ -23,12 +23,11 @@ from goscheds.retry import DEFAULT_RETRY, Retry
 
 MAX_TEXT = 255
 PRIORITIES = range(-100, 101)
-
-
 RANDOM = 10
 """Bytes of an id that are drawn by chance."""
 _drawn: list[str] = []  # in hexadecimal; to ask the system for the bytes of one id took a quarter of its time
-os.register_at_fork(after_in_child=_drawn.clear)
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_drawn.clear)
 _VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 

@@ -94,7 +94,7 @@ class Outcome(Struct, frozen=True, gc=False):
         cls, claim: Claim, meta: bytes = b"", result: bytes = b"", *, keep: bool = True, jobs: Sequence[Record] = ()
     ) -> Outcome:
         """The handler returned."""
-        return cls(claim.record.id, claim.fence, Verb.DONE, meta, result=result, keep=keep, jobs=tuple(jobs))
+        return cls(claim.record.id, claim.fence, Verb.DONE, meta, 0, 0, result, keep, tuple(jobs) if jobs else ())
 
     @classmethod
     def retry(cls, claim: Claim, meta: bytes = b"", *, delay: int = 0, execute_at: int = 0) -> Outcome:

@@ -9,10 +9,14 @@ begun in time.
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import sys
 import threading
 import time
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from goscheds.batch import MAX_BATCH, Backlog, Pace
 from goscheds.execution import Execution, Run
@@ -30,7 +34,11 @@ LAST = 2.0
 """Seconds for the last settle."""
 
 
-class Ended(NamedTuple):
+EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+"""A handler that never waits takes no turn of the loop: 1 µs less. Python 3.11 can't."""
+
+
+class Ended(Struct, frozen=True, gc=False):
     """What became of a run, and how long after it was taken in, seconds."""
 
     outcome: Outcome
@@ -74,6 +82,8 @@ class AsyncLane:
         self._settling = Outage(f"Queue {queue!r}, settling", watch.stopping)
         self._backlog = Backlog(self._pace.slow)
         self._running = 0  # changed by the loop's thread alone
+        self._beginning = False  # the loop's thread is at it
+        self._called = False  # and will be again
         self._tasks: dict[Run, asyncio.Task[None]] = {}  # the loop itself would let them be collected
         self._ended: deque[Ended] = deque()
         self._errands = 0  # pumps that are on one
@@ -89,7 +99,7 @@ class AsyncLane:
 
     def start(self) -> None:
         """Begin to claim."""
-        self._loop.call(self._begin)  # nothing yet, but the loop is there when the watch first looks
+        self._call()  # nothing yet, but the loop is there when the watch first looks
         for pump in self._pumps:
             pump.start()
 
@@ -195,27 +205,53 @@ class AsyncLane:
             self._changed.notify_all()
         if runs and not stopping:
             self._watch.mind(self._backlog)
+            self._call()
+
+    def _call(self) -> None:
+        """Let the loop begin what waits, once."""
+        if not self._called:
+            self._called = True
             self._loop.call(self._begin)
 
     def _begin(self) -> None:
-        """Begin as many as there are slots for; on the loop."""
-        while self._running < self._slots and not self._watch.stopping.is_set():
-            self._running += 1  # first, so that nobody ever sees one less in hand than there are
-            run = self._backlog.next()
-            if run is None:
-                self._running -= 1
-                self._watch.forget(self._backlog)
-                if self._backlog:  # they came in between
-                    self._watch.mind(self._backlog)
-                return
-            self._tasks[run] = asyncio.Task(self._run(run), name=run.claim.record.id)
+        """Begin as many as there are slots for; on the loop. A job that ends at once calls it again, from within."""
+        if self._beginning:
+            return
+        self._beginning, self._called = True, False
+        try:
+            for _ in range(MAX_BATCH):
+                if self._running >= self._slots or self._watch.stopping.is_set():
+                    return
+                self._running += 1  # first, so that nobody ever sees one less in hand than there are
+                run = self._backlog.next()
+                if run is None:
+                    self._running -= 1
+                    self._rest()
+                    return
+                self._start(run)
+        finally:
+            self._beginning = False
+        self._call()  # others have a turn
+
+    def _rest(self) -> None:
+        """Nothing waits for a slot."""
+        self._watch.forget(self._backlog)
+        if self._backlog:  # they came in between
+            self._watch.mind(self._backlog)
+
+    def _start(self, run: Run) -> None:
+        """Begin one, in a context of its own: what a handler sets there is not the next one's."""
+        own = contextvars.Context()
+        task = asyncio.Task(self._run(run), loop=self._loop.loop, name=run.claim.record.id, context=own, **EAGER)
+        if not task.done():
+            self._tasks[run] = task
 
     async def _run(self, run: Run) -> None:
         outcome: Outcome | None = None
         try:
             outcome = await self._execution.arun(run)
         finally:
-            del self._tasks[run]
+            self._tasks.pop(run, None)
             reports = False  # or somebody else said how it ended, and nothing but its slot is news
             if outcome is not None and self._holdings.finish(run):
                 self._ended.append(Ended(outcome, time.monotonic() - run.taken))

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from abc import abstractmethod
-from collections import Counter
+from collections import Counter, defaultdict
 
 log = logging.getLogger("goscheds")
 
@@ -22,7 +22,11 @@ class Bell:
     def __init__(self) -> None:
         self.closed = True
         self.patience = DEAF
-        self.changed = threading.Condition()
+        self._lock = threading.RLock()
+        self.changed = threading.Condition(self._lock)  # whether anybody waits, or it is closed
+        # One for each topic, so that a ring wakes nobody else: each more thread takes its turn at the interpreter, and
+        # perhaps before the one that has something to do.
+        self._topics: defaultdict[str, threading.Condition] = defaultdict(lambda: threading.Condition(self._lock))
         self.waiting: list[str] = []  # a topic for each thread
         self._rings: Counter[str] = Counter()
         self._all = 0
@@ -37,24 +41,29 @@ class Bell:
         with self.changed:
             self.closed = True
             self.changed.notify_all()
+            self._wake(*self._topics)
 
     def interrupt(self, worker: str) -> None:
         """Wake this worker's threads; they wait no more."""
         with self.changed:
             self._interrupted.add(worker)
-            self.changed.notify_all()
+            self._wake(*self._topics)
 
     def ring(self, *topics: str) -> None:
         """Wake whoever waits for one of the topics."""
         with self.changed:
             self._rings.update(topics)
-            self.changed.notify_all()
+            self._wake(*topics)
 
     def ring_all(self) -> None:
         """Wake whoever waits."""
         with self.changed:
             self._all += 1
-            self.changed.notify_all()
+            self._wake(*self._topics)
+
+    def _wake(self, *topics: str) -> None:
+        for topic in self._topics.keys() & topics:
+            self._topics[topic].notify_all()
 
     def heard(self, topic: str) -> int:
         """How often it has rung for a topic; to be asked before looking whether there is anything to do."""
@@ -70,7 +79,7 @@ class Bell:
             if len(self.waiting) == 1:
                 self.changed.notify_all()  # nobody is there to hear it but a thread that listens on our behalf
             try:
-                self.changed.wait_for(
+                self._topics[topic].wait_for(
                     lambda: self.heard(topic) != heard or self._over(worker), min(left, pause, self.patience)
                 )
             finally:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any
 
-from goscheds.foreign import BITS, flaw
+from goscheds.foreign import doubt
 from goscheds.record import SETTLED, Claim, Lost, Query, Record, Row, State, Verb
 
 Values = tuple[Any, ...]
@@ -23,21 +23,13 @@ COLUMNS = {
     "row": f"{_RECORD}, {{state}}, fence, worker, pushed_at, changed_at, result, cancelling",
 }
 
-FULL = 1 << BITS  # the fence of a job whose claims can't be counted
 _priority, _place = itemgetter(7), itemgetter(12)  # of a row of ``claim``
 
 
 def to_claims(rows: Iterable[Values], lost: Lost = Lost.NOT) -> list[Claim]:
     """Rows of ``claim`` in the order of their line (RETURNING promises none)."""
     ordered = sorted(sorted(rows, key=_place), key=_priority, reverse=True)
-    return [
-        Claim(job := Record(*row[:10]), row[10], row[11], lost, "" if _plain(row) else flaw(job, row[10]))
-        for row in ordered
-    ]
-
-
-def _plain(row: Values) -> bool:
-    return bool(row[10] < FULL and row[0].__class__ is row[1].__class__ is row[9].__class__ is str)
+    return [Claim(job := Record(*row[:10]), row[10], row[11], lost, doubt(job, row[10])) for row in ordered]
 
 
 def to_row(values: Values) -> Row:
