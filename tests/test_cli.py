@@ -50,7 +50,7 @@ class TestHelp:
 
     def test_takes_no_longer_than_a_blink(self):
         program = Path(sys.executable).with_name("goscheds")
-        assert min(_cpu_ms(program, "--help") for _ in range(8)) < HELP_MS
+        assert any(_cpu_ms(program, "--help") < HELP_MS for _ in range(8))
 
     def test_the_version(self):
         assert printed("--version").startswith("goscheds 0.")

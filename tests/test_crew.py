@@ -304,7 +304,7 @@ def test_a_drain_whose_store_fails_says_so_and_ends():
     store.before["claim"] = lambda *_: (_ for _ in ()).throw(StoreUnavailable("away."))
     before = threading.active_count()
     with pytest.raises(StoreUnavailable):
-        crew(store).drain()
+        crew(store, lease=0.5).drain()  # for so long it insists
     assert threading.active_count() == before
 
 
