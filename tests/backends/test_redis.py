@@ -96,12 +96,12 @@ def key(store: Store, name: str) -> str:
 
 def begin_claim(store: Store, server: Redis, worker: str, queue: str = "default") -> str:
     """What BLMOVE does before the claim's script."""
-    return server.lmove(key(store, f"queue:0:{queue}"), key(store, f"active:{worker}"), "LEFT", "LEFT")
+    return server.lmove(key(store, f"queue:0:{queue}"), key(store, f"taken:{worker}"), "LEFT", "LEFT")
 
 
 def claim_behind(store: Store, worker: str, limit: int = 10, queue: str = "default") -> list[str]:
     """What the script right behind BLMOVE claims."""
-    return ids(codec.claims(store._server.run("claim", queue, worker, limit, b"?")[1:]))
+    return ids(codec.claims(*store._server.run("claim", queue, worker, limit, b"?")[1:]))
 
 
 # A claim that stopped between BLMOVE and its script
@@ -114,7 +114,7 @@ def test_a_killed_workers_ticket_goes_back_to_the_head(store, server):
     begin_claim(store, server, dying)
     assert store.counts().jobs == {("default", State.READY): 3}
     assert sorted(ids(rows(store, states=(State.READY,)))) == ids(jobs(3, "job"))
-    eventually(lambda: store.recover(living, 10) == [] and not server.llen(key(store, f"active:{dying}")))
+    eventually(lambda: store.recover(living, 10) == [] and not server.llen(key(store, f"taken:{dying}")))
     assert ids(store.claim("default", living, 10, 0)) == ids(jobs(3, "job"))
 
 
@@ -127,7 +127,7 @@ def test_a_living_worker_finds_its_ticket_and_claims_it_once(store, server):
     assert store._server.run("claim", "default", worker, 10, ticket)[1:] == []
     assert store.held(worker) == [claim]
     assert store.settle(worker, [Outcome.done(claim, keep=False)]) == ["one"]
-    assert not server.exists(key(store, "deadlines"), key(store, f"active:{worker}"))
+    assert not server.exists(*(key(store, name) for name in ("deadlines", f"taken:{worker}", f"active:{worker}")))
 
 
 def test_the_script_behind_blmove_claims_what_it_took(store, server):
@@ -176,7 +176,7 @@ def test_a_wait_that_took_the_ticket_of_a_cancelled_job_goes_on(store, server):
     settle_in()
     server.rpush(key(store, "queue:0:default"), ticket)
     settle_in()
-    assert not server.exists(key(store, f"active:{worker}"))
+    assert not server.exists(key(store, f"taken:{worker}"))
     store.push([job("one")])
     assert ids(waiting.result(LATE)) == ["one"]
 
@@ -202,7 +202,7 @@ def test_a_job_that_is_cancelled_under_blmove_never_starts(store, server):
     assert store.move([Move.cancel("one")]) == [State.CANCELLED]
     assert store._server.run("claim", "default", worker, 10, ticket)[1:] == []
     assert store.held(worker) == []
-    assert not server.exists(key(store, f"active:{worker}"))
+    assert not server.exists(key(store, f"taken:{worker}"))
 
 
 @pytest.mark.slow

@@ -120,7 +120,9 @@ def test_tickets_of_no_job_are_dropped_where_they_are_met(scheduler, server):
         server.lpush(key(scheduler, "queue:0:default"), junk)
         for index in ("scheduled", "deadlines", "done", "dead"):
             server.zadd(key(scheduler, index), {junk: 1})
-        server.rpush(key(scheduler, "active:gone"), junk)
+        server.rpush(key(scheduler, "taken:gone"), junk)
+        server.sadd(key(scheduler, "active:gone"), junk)
+        server.hset(key(scheduler, "numbers"), b"of " + junk, junk)
         server.zadd(
             key(scheduler, "workers"), {b"gone": 1, b"\xff": 2, junk + b"for ever": "inf", junk + b"+": 2e15 + 0.5}
         )

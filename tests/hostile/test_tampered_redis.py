@@ -50,11 +50,11 @@ def key(scheduler: Scheduler, rest: str) -> str:
 
 
 NUMBERS = (
-    "state", "cancelling", "fence", "place", "execute_at", "pushed_at", "changed_at", "worker", "result", "priority",
-    "timeout", "queue", "unique key", "name", "payload", "meta",
+    "state", "cancelling", "fence", "changed_at", "worker", "execute_at", "place", "pushed_at", "priority", "timeout",
+    "queue", "unique key", "name", "payload", "meta", "result",
 )  # fmt: skip
 """What the numbers of a job are, in the order of its layout; a text's name stands for its size."""
-TEXTS = ("worker", "queue", "unique key", "name", "payload", "meta", "result")
+TEXTS = ("queue", "unique key", "name", "payload", "meta", "result")
 """The texts behind the numbers."""
 HUGE = (2**53, 2**63)
 OVERFLOWING = 2**64 - 1
@@ -129,9 +129,10 @@ def strange(value: bytes) -> dict[str, bytes]:
         **{f"{n} {huge}": stored.but(n, huge) for n in moments[1:] for huge in HUGE},
         **{f"timeout {n}": stored.but("timeout", n) for n in (1, 2**53 - 1)},
         **{f"{name} {text!r}": stored.but(name, text)
-           for name in ("worker", "queue", "unique key", "meta", "result")
+           for name in ("queue", "unique key", "meta", "result")
            for text in (b"", b"\n", b"\0", b"\xff" * 300, b"x" * 60000) if (name, text[:1]) != ("unique key", b"\xff")
            and (name, text[:1]) != ("queue", b"\xff")},
+        **{f"worker {n}": stored.but("worker", n) for n in (0, 1, 2, 2**32 - 1)},
         **{f"state {state}": stored.but("state", state) for state in range(1, 7)},
     }  # fmt: skip
 
@@ -276,10 +277,12 @@ def test_whatever_stands_on_a_ticket_the_others_are_done(scheduler, server, stag
         if stage == "scheduled":
             server.zadd(key(scheduler, "scheduled"), {ticket: 1})
             server.zrem(key(scheduler, "scheduled"), old)
+        elif stage == "ready":
+            server.linsert(key(scheduler, "queue:0:default"), "before", old, ticket)
+            server.lrem(key(scheduler, "queue:0:default"), 1, old)
         else:
-            line = key(scheduler, "queue:0:default" if stage == "ready" else "active:gone")
-            server.linsert(line, "before", old, ticket)
-            server.lrem(line, 1, old)
+            server.sadd(key(scheduler, "active:gone"), ticket)
+            server.srem(key(scheduler, "active:gone"), old)
     work(scheduler, ids[1::2])
     ended = [server.get(key(scheduler, "job:").encode() + ticket[16:])[0] for ticket in tickets]
     assert set(ended) <= {4, 5}, "they are done, or dead"

@@ -85,10 +85,10 @@ class ReleasesOrphansBeforeItOwnsThem(Wrapped):
         claims = self.inner.recover(worker, limit)
         if claims:
             keys = [f"{self.inner._tag}:active:{worker}"]
-            lost = self.inner._server.client.lrange(keys[0], 0, -1)
+            lost = self.inner._server.client.smembers(keys[0])
             self.inner._server.client.delete(*keys)
             time.sleep(0.01)
-            self.inner._server.client.rpush(keys[0], *lost)
+            self.inner._server.client.sadd(keys[0], *lost)
         return claims
 
 

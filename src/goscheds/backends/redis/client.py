@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import redis.exceptions as driver
@@ -43,8 +41,7 @@ def make_client(url: str, patience: float | None = None) -> Redis:
     """A client whose connections are made when they are needed; ``patience`` in seconds. Raises ConfigError."""
     scheme, _, rest = check_driver_url(url, REDIS).partition("://")
     settings = {**SETTINGS, "socket_timeout": patience or PATIENCE}
-    if scheme != "unix":
-        settings["socket_keepalive"] = True
+    settings |= {} if scheme == "unix" else {"socket_keepalive": True}
     try:
         client = Redis.from_url(f"{'redis' if scheme == 'valkey' else scheme}://{rest}", **settings)
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)  # knows every option
@@ -56,21 +53,15 @@ def make_client(url: str, patience: float | None = None) -> Redis:
     return client
 
 
-@contextmanager
-def driver_errors(client: Redis, shown: str) -> Iterator[None]:
-    """The driver's errors as StoreUnavailable or StoreError, with their cause (F1)."""
-    try:
-        yield
-    except (driver.AuthenticationError, driver.AuthorizationError) as error:
-        raise StoreError(f"{shown} refused the credentials ({error}). Check user and password in the URL.") from error
-    except (driver.ConnectionError, driver.TimeoutError, OSError) as error:
-        client.connection_pool.disconnect(inuse_connections=False)  # the others are as stale
-        raise StoreUnavailable(f"{shown} did not answer ({error}). Is it running, and in reach?") from error
-    except driver.RedisError as error:
-        if PASSING.search(str(error)) or isinstance(error, ELSEWHERE):
-            client.connection_pool.disconnect(inuse_connections=False)  # it may be another server's turn now
-            raise StoreUnavailable(f"{shown} can't serve this now ({type(error).__name__}: {error}).") from error
-        raise StoreError(f"{shown} answered with an error: {error}") from error
+def as_ours(error: Exception, shown: str) -> StoreError:
+    """One of the driver's errors as StoreUnavailable or StoreError (F1)."""
+    if isinstance(error, (driver.AuthenticationError, driver.AuthorizationError)):
+        return StoreError(f"{shown} refused the credentials ({error}). Check user and password in the URL.")
+    if isinstance(error, (driver.ConnectionError, driver.TimeoutError, OSError)):
+        return StoreUnavailable(f"{shown} did not answer ({error}). Is it running, and in reach?")
+    if PASSING.search(str(error)) or isinstance(error, ELSEWHERE):
+        return StoreUnavailable(f"{shown} can't serve this now ({type(error).__name__}: {error}).")
+    return StoreError(f"{shown} answered with an error: {error}")
 
 
 def check_server(client: Redis, shown: str, eviction: str) -> None:

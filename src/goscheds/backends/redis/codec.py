@@ -1,71 +1,72 @@
-"""Values as batches for the scripts, and stored jobs as values. The layout of a job is explained in ``prelude.lua``.
+"""Values as batches for the scripts, and stored jobs as values. The layout of a job is explained in ``constants.lua``.
 
 A batch is one argument, however many values it has: for each its numbers, then the texts whose lengths are among them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise
-from operator import attrgetter
+from collections.abc import Sequence
+from itertools import accumulate, repeat
 from struct import Struct
 from typing import Any
 
 from goscheds.foreign import BITS, TOP, flaw, stored, texts
-from goscheds.record import Claim, Lost, Move, Outcome, Record, Row, State
+from goscheds.record import Claim, Lost, Outcome, Record, Row, State, Verb
 
-JOB = Struct(">BBQ16sQQQHIbQHHHII")
-STATES = dict(enumerate(State, 1))
-
-
-def _plan(form: str, numbers: str, texts: str) -> tuple[Struct, attrgetter[Any], attrgetter[Any]]:
-    return Struct(form), attrgetter(*numbers.split()), attrgetter(*texts.split())
-
-
-PLANS: dict[type, tuple[Struct, attrgetter[Any], attrgetter[Any]]] = {
-    Record: _plan(">QQbQHHHIIH", "execute_at delay priority timeout", "queue unique_key name payload meta id"),
-    Outcome: _plan(">QQQ?HHIII", "fence execute_at delay keep", "id verb meta result jobs"),
-    Move: _plan(">QQHHI", "execute_at delay", "id verb meta"),
-}
+Texts = Sequence[bytes]
+JOB = Struct(">BBQQIQ16sQbQHHHIII")
+RECORD = Struct(">QQHbQHHHII4x")  # from the priority on as a job has it stored, with room for the size of a result
+OUTCOME = Struct(">B?QQQHIII")
+VERBS = {Verb.RETRY: 1, Verb.RELEASED: 2, Verb.DONE: 4, Verb.DEAD: 5, Verb.CANCELLED: 6}  # the state that it leads to
 
 
-def batch(values: Sequence[Record] | Sequence[Outcome] | Sequence[Move]) -> bytes:
-    """Values as one argument for a script."""
-    return b"".join(map(_entry, values))
+def jobs(records: Sequence[Record]) -> bytes:
+    """New jobs as one argument for a script."""
+    parts = list[bytes]()
+    for one in records:
+        id, texts = stored(one.id), (stored(one.queue), stored(one.unique_key), stored(one.name), one.payload, one.meta)
+        head = RECORD.pack(one.execute_at, one.delay, len(id), one.priority, one.timeout, *map(len, texts))
+        parts += (head, *texts, id)
+    return b"".join(parts)
 
 
-def _entry(value: Record | Outcome | Move) -> bytes:
-    plan, numbers, texts = PLANS[type(value)]
-    parts = [p if isinstance(p, bytes) else stored(p) if isinstance(p, str) else batch(p) for p in texts(value)]
-    return plan.pack(*numbers(value), *map(len, parts)) + b"".join(parts)
+def outcomes(values: Sequence[Outcome]) -> bytes:
+    """Outcomes as one argument for a script."""
+    parts = list[bytes]()
+    for one in values:
+        texts = stored(one.id), one.meta, one.result, jobs(one.jobs)
+        numbers = VERBS[one.verb], one.keep, one.fence, one.execute_at, one.delay
+        parts += (OUTCOME.pack(*numbers, *map(len, texts)), *texts)
+    return b"".join(parts)
 
 
-def claims(reply: Sequence[bytes], lines: int = 0) -> list[Claim]:
-    """Jobs in their holder's hands; the remark says why one was taken over."""
-    return [Claim(job, numbers[2], numbers[6], Lost(why), odd) for why, job, numbers, _, odd in _jobs(reply, lines)]
-
-
-def rows(reply: Sequence[bytes], lines: int = 0) -> list[tuple[str, Row]]:
-    """Jobs as they stand, each behind its remark. A worker's name stays behind when the job has left it."""
+def claims(tickets: Texts = (), jobs: Texts = (), at: int = 0, why: Texts = ()) -> list[Claim]:
+    """Claims: their tickets; the jobs, as they were before a claim at a moment if that is told; why each was lost."""
     return [
-        (remark, Row(job, state, fence, worker if state is State.ACTIVE else "", pushed, changed, result, bool(cancel)))
-        for remark, job, (number, cancel, fence, _, _, pushed, changed, *_), (worker, result), _ in _jobs(reply, lines)
-        for state in [STATES[number]]
+        Claim(
+            job, min(numbers[2] + (at > 0), 1 << BITS), at or numbers[3], Lost(lost.decode()) if lost else Lost.NOT, odd
+        )
+        for ticket, value, lost in zip(tickets, jobs, why or repeat(b""), strict=False)
+        for job, numbers, _, odd in [_job(ticket[16:], value)]
     ]
 
 
-def _jobs(reply: Sequence[bytes], lines: int) -> Iterator[tuple[str, Record, tuple[int, ...], tuple[str, bytes], str]]:
-    """Remark, job as it was pushed with what outcomes changed, all numbers, worker and result, and what is odd in it.
+def rows(found: Sequence[Texts]) -> list[tuple[str, Row]]:
+    """Where jobs are, and how they stand: their positions, ids, the workers that hold them, and the jobs."""
+    return [
+        (where, Row(job, [*State][state - 1], fence, worker, pushed, changed, value[end:], bool(cancel)))
+        for position, id, holder, value in zip(*found, strict=True)
+        for (where, worker), _ in [texts(position, holder)]
+        for job, (state, cancel, fence, changed, _, _, _, pushed, *_), end, _ in [_job(id, value)]
+    ]
 
-    They come as pairs: the id, behind a remark of so many lines, and the job as it is stored.
-    """
-    for head, value in zip(reply[::2], reply[1::2], strict=True):
-        numbers = JOB.unpack_from(value)
-        due, worker_size, result_size, priority, timeout = numbers[4], *numbers[7:11]
-        ends = accumulate((worker_size, *numbers[11:], result_size), initial=JOB.size)
-        *names, payload, meta, result = [value[begin:end] for begin, end in pairwise(ends)]
-        (named, worker, queue, key, name), odd = texts(head, *names)
-        *remark, id = named.split("\n", lines)
-        job = Record(id, name, queue, payload, meta, due, 0, priority, timeout, key)
-        odd = odd or (numbers[2] | due | timeout) >> BITS > 0 or abs(priority) > TOP
-        yield "\n".join(remark), job, numbers, (worker, result), flaw(job, numbers[2]) if odd else ""
+
+def _job(id: bytes, value: bytes) -> tuple[Record, tuple[Any, ...], int, str]:
+    """A job as it was pushed with what outcomes changed, all numbers, where its result begins, what is odd in it."""
+    numbers = JOB.unpack_from(value)
+    fence, due, priority, timeout = numbers[2], numbers[5], *numbers[8:10]
+    queue, key, name, payload, meta, end = accumulate(numbers[10:15], initial=JOB.size)
+    (told, line, unique, called), odd = texts(id, value[queue:key], value[key:name], value[name:payload])
+    job = Record(told, called, line, value[payload:meta], value[meta:end], due, 0, priority, timeout, unique)
+    odd = odd or (fence | due | timeout) >> BITS > 0 or not -TOP <= priority <= TOP
+    return job, numbers, end, flaw(job, fence) if odd else ""

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
-from goscheds.backends.redis.client import driver_errors
+from goscheds.backends.redis.client import as_ours
+from goscheds.errors import StoreUnavailable
 
 LUA = {file.name.removesuffix(".lua"): file.read_text() for file in (files(__package__) / "lua").iterdir()}
 CONSTANTS: dict[str, str] = dict(re.findall(r"^([A-Z_]+) = (.+)$", LUA.pop("constants"), re.MULTILINE))
 
 
 def _whole(script: str) -> str:
-    """A script behind the parts that its first line names, with constants written out.
+    """A script with the parts that its lines name (``-- Uses jobs, lines.``) in their place, and constants written out.
 
     The server builds every function at every call, and each variable that a function sees: for a push of one job that
-    took longer than the push.
+    took longer than the push. What is seldom needed is put into a function that builds it.
     """
-    uses = re.match("-- Uses (.+)[.]\n", script)
-    text = "".join(LUA[part] for part in uses[1].split(", ")) + script if uses else script
+    text = re.sub("(?m)^ *-- Uses (.+)[.]\n", lambda uses: "".join(LUA[part] for part in uses[1].split(", ")), script)
     return re.sub("[A-Z][A-Z_]+", lambda name: CONSTANTS.get(name[0], name[0]), text)
 
 
@@ -33,32 +35,36 @@ TEXTS = {name: _whole(text) for name, text in LUA.items()}
 DIGESTS = {name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in TEXTS.items()}
 
 
+FRESH = 0.002  # seconds for which a connection is not looked at again before it is used: no server is back so soon
+
+
 class Line:
     """A client with the scripts on one namespace; they are sent by digest, and whole when the server forgot them.
 
-    They go to a connection of its pool, as the client's own way there takes longer than the server (redis-py 8.1).
+    They go to a connection of its pool, as the client's own way there takes longer than the server (redis-py 8.1). What
+    was used just now is kept at hand: the way into the pool and out again is a fifth of a push.
     """
 
     def __init__(self, client: Redis, shown: str, tag: str) -> None:
-        self.client = client
-        self.closed = False
-        self._shown = shown
-        self._tag = tag
+        self.client, self.closed, self._shown, self._tag = client, False, shown, tag
+        self._kept: list[tuple[Any, int, float]] = []  # connections, the process of each, and when it was used
 
-    def close(self) -> None:
-        """Let go of the idle connections now, and of those in use when they are idle."""
-        self.closed = True
+    def drop(self) -> None:
+        """Let go of the idle connections."""
+        while self._kept:
+            self.client.connection_pool.release(self._kept.pop()[0])
         self.client.connection_pool.disconnect(inuse_connections=False)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
         """The driver's errors as those of goscheds."""
         try:
-            with driver_errors(self.client, self._shown):
-                yield
-        finally:
-            if self.closed:  # while this call was still waiting
-                self.close()
+            yield
+        except (RedisError, OSError) as error:
+            ours = as_ours(error, self._shown)
+            if isinstance(ours, StoreUnavailable):
+                self.drop()  # the other connections are as stale, or lead to where the namespace was
+            raise ours from error
 
     def run(self, name: str, *args: str | bytes | int) -> Any:  # the answer's shape stands in the script's header
         """Run a script; its answer as the driver gives it."""
@@ -79,8 +85,7 @@ class Line:
 
     def answers(self, commands: Sequence[Sequence[Any]]) -> Iterator[Any]:
         """The answers to commands that are sent at once, each as it comes; in its place, that a script is not known."""
-        pool = self.client.connection_pool
-        connection: Any = pool.get_connection()
+        connection = self._connection()
         try:
             connection.send_packed_command(connection.pack_commands(commands))
             for _ in commands:
@@ -92,4 +97,14 @@ class Line:
             connection.disconnect()  # an answer may still be on its way
             raise
         finally:
-            pool.release(connection)
+            self._kept.append((connection, os.getpid(), time.monotonic()))
+            if self.closed:  # while this call was still waiting
+                self.drop()
+
+    def _connection(self) -> Any:
+        with suppress(IndexError):
+            connection, process, used = self._kept.pop()
+            if time.monotonic() - used < FRESH and process == os.getpid():
+                return connection
+            self.client.connection_pool.release(connection)
+        return self.client.connection_pool.get_connection()

@@ -9,11 +9,11 @@ from redis import Redis
 
 from goscheds.backends.redis import codec
 from goscheds.backends.redis.client import PROMPT, check_server, make_client
-from goscheds.backends.redis.finding import find
 from goscheds.backends.redis.scripts import Line
 from goscheds.backends.redis.waiting import Waiting
 from goscheds.errors import SchemaTooNew
-from goscheds.record import LIVE, Claim, Counts, Heartbeat, Move, Outcome, Page, Query, Record, State, WorkerInfo
+from goscheds.foreign import stored
+from goscheds.record import LIVE, Claim, Counts, Heartbeat, Move, Outcome, Page, Query, Record, Row, State, WorkerInfo
 from goscheds.store import DUTY_LEASE, MAX_BLOCK, Capability
 from goscheds.url import flag, redact, split_options
 
@@ -57,16 +57,14 @@ class RedisStore:
     def close(self) -> None:
         self._waiting.close()
         for line in (self._server, self._work, self._pulse):
-            line.close()
+            line.closed = True
+            line.drop()
 
     def erase(self) -> None:
         """Delete every key of the namespace."""
-        with self._server.errors():
-            cursor = -1
-            while cursor:  # a namespace has no wildcard
-                cursor, keys = self._server.client.scan(max(cursor, 0), f"{self._tag}:*", BATCH)
-                if keys:
-                    self._server.client.unlink(*keys)
+        cursor = self._server.run("erase", 0, BATCH)
+        while cursor != b"0":
+            cursor = self._server.run("erase", cursor, BATCH)
 
     def work(self) -> dict[str, int]:
         """What the server has done so far, for benchmarks: commands, those inside scripts included, and requests."""
@@ -78,12 +76,12 @@ class RedisStore:
         return int(self._server.run("now"))
 
     def push(self, jobs: Sequence[Record]) -> list[str]:
-        ids = self._server.run("push", len(jobs), codec.batch(jobs))
+        ids = self._server.run("push", len(jobs), codec.jobs(jobs))
         return [id.decode("utf-8", "replace") for id in ids] if ids else [job.id for job in jobs]
 
     def claim(self, queue: str, worker: str, limit: int, timeout: float) -> list[Claim]:
         left, ticket = self._waiting.begin(worker, timeout), b""
-        keys = f"{self._tag}:queue:0:{queue}", f"{self._tag}:active:{worker}"
+        keys = f"{self._tag}:queue:0:{queue}", f"{self._tag}:taken:{worker}"
         while True:
             advice, *found = self._work.run("claim", queue, worker, limit, ticket)
             ticket = b""
@@ -92,19 +90,19 @@ class RedisStore:
                     behind = self._work.command("claim", queue, worker, limit, b"?")
                     ticket, (advice, *found) = self._waiting.take(worker, left, *keys, behind)
             if found or (left() <= 0 and advice != b"again" and not ticket):
-                return codec.claims(found)
+                return codec.claims(*found)
             if advice != b"again" and not ticket:
                 self._waiting.rest(left, POLL)
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
-        return _accepted(outcomes, self._work.run("settle", worker, codec.batch(outcomes)))
+        return _accepted(outcomes, self._work.run("settle", worker, codec.outcomes(outcomes)))
 
     def settle_and_claim(
         self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int
     ) -> tuple[list[str], list[Claim]]:
-        settle, claim = ("settle", worker, codec.batch(outcomes)), ("claim", queue, worker, limit, b"")
+        settle, claim = ("settle", worker, codec.outcomes(outcomes)), ("claim", queue, worker, limit, b"")
         refused, (advice, *found) = self._work.run_all(settle, claim)
-        claims = codec.claims(found) if advice != b"again" else self.claim(queue, worker, limit, 0)
+        claims = codec.claims(*found) if advice != b"again" else self.claim(queue, worker, limit, 0)
         return _accepted(outcomes, refused), claims
 
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
@@ -114,10 +112,10 @@ class RedisStore:
         return Heartbeat(bool(lapsed), tuple(id.decode() for id in cancel))
 
     def recover(self, worker: str, limit: int) -> list[Claim]:
-        return codec.claims(self._work.run("recover", worker, limit, int(REMEMBER * 1_000_000)), lines=1)
+        return codec.claims(*self._work.run("recover", worker, limit, int(REMEMBER * 1_000_000)))
 
     def held(self, worker: str) -> list[Claim]:
-        return codec.claims(self._work.run("held", worker))
+        return codec.claims(*self._work.run("held", worker))
 
     def promote(self, worker: str, limit: int, timeout: float) -> int | None:
         left, pause = self._waiting.begin(worker, timeout), RENEW if self._wakeups else POLL
@@ -133,7 +131,18 @@ class RedisStore:
                     return None if promoted < 0 else 0
 
     def find(self, query: Query) -> Page:
-        return find(self._server.run, query)
+        if query.ids:
+            rows = codec.rows(self._server.run("rows", query.queue, query.name, *dict.fromkeys(query.ids)))
+            return Page(tuple(row for _, row in rows if row.state in (query.states or State)))
+        states = "".join(str(n) for n, state in enumerate(State, 1) if state in (query.states or State))
+        scan = min(BATCH, query.limit + 1) if not query.name and not query.queue else BATCH
+        after: str | bytes | None = query.after
+        listed = list[tuple[str, Row]]()
+        while after is not None and len(listed) <= query.limit:
+            after, *found = self._server.run("page", after, scan, states, query.queue, query.name)
+            listed += codec.rows(found)
+        page = listed[: query.limit]
+        return Page(tuple(row for _, row in page), page[-1][0] if len(listed) > query.limit else "")
 
     def counts(self) -> Counts:
         pairs, paused = self._server.run("counts")
@@ -142,7 +151,8 @@ class RedisStore:
         return Counts(jobs, frozenset(queue.decode() for queue in paused))
 
     def move(self, moves: Sequence[Move]) -> list[State | None]:
-        return [State(state.decode()) if state else None for state in self._server.run("move", codec.batch(moves))]
+        parts = [p for one in moves for p in (stored(one.id), one.verb, one.execute_at, one.delay, one.meta)]
+        return [State(state.decode()) if state else None for state in self._server.run("move", *parts)]
 
     def purge(self, state: State, before: int, limit: int, queue: str = "") -> int:
         purged, over, more = 0, 0, state not in LIVE
@@ -155,8 +165,8 @@ class RedisStore:
         self._server.run("pause", queue, int(paused))
 
     def workers(self) -> list[WorkerInfo]:
-        rows = self._server.run("workers")
-        return [WorkerInfo(id.decode(), int(until), info, held) for id, until, info, held in rows]
+        known = self._server.run("workers")
+        return [WorkerInfo(id.decode(), int(until), info, held) for id, until, info, held in known]
 
 
 def _accepted(outcomes: Sequence[Outcome], refused: Sequence[int]) -> list[str]:

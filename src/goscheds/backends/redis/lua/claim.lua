@@ -1,19 +1,60 @@
--- Uses prelude, jobs, lines, front, foreign, quarantine, taking.
+-- Uses prelude.
 -- Claims ready jobs, higher levels first. ARGV: queue, worker, limit, the ticket that BLMOVE took or '', or '?' right behind
 -- a BLMOVE, if it took one.
--- Reply: what to do if nothing was claimed ('block'; 'rest': paused, or no lease; 'again': only left tickets were met),
--- then id and job of each, alternating.
+-- Reply: what to do if nothing was claimed ('block'; 'rest': paused, or no lease; 'again': only left tickets were met);
+-- if something was, the tickets, the jobs as they were before, and the moment.
 local queue, worker, limit, taken = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-if taken == '?' then taken = moved(worker, queue) end
+
+-- What few claims need: to build it takes longer than to claim a job.
+local function seldom()
+  -- Uses jobs, lines, front, foreign, quarantine, unclaimed.
+  return {pass_on = pass_on, moved = moved, put_back = put_back, quarantine = quarantine}
+end
+
+local more = taken ~= '' and seldom()
+if taken == '?' then taken = more.moved(worker, queue) end
 if not taken then return {'block'} end
-if taken ~= '' then put_back(worker, taken) end
+if taken ~= '' then more.put_back(worker, taken) end
 if call('SISMEMBER', PREFIX .. 'paused', queue) == 1 then return {'rest'} end
 if not alive(worker) then
-  pass_on(queue)
+  seldom().pass_on(queue)
   return {'rest'}
 end
 
-local reply, tickets, tries = {'block'}, {}, limit + 1000
+local tickets, jobs, deadlines, tries = {}, {}, {}, limit + 1000
+local met, number, first = {}, nil, nil
+
+-- Takes a job as it is stored; whether it can be taken apart.
+local function take(ticket, key, value)
+  if not value or #value < FORM_SIZE then return false end
+  local state, _, fence, _, _, _, place, _, _, timeout, queue_size, unique_size, name_size, payload_size, meta_size,
+    result_size = decode(FORM, value)
+  if #value ~= FORM_SIZE + queue_size + unique_size + name_size + payload_size + meta_size + result_size then
+    return false
+  end
+  if state == READY and place == sub(ticket, 1, 16) and not met[ticket] then
+    met[ticket] = true
+    local taken = fence == 0 and first or pack(TAKEN, ACTIVE, 0, math.min(fence, MAX_FENCE - 1) + 1, now, number)
+    call('SETRANGE', key, 0, taken)
+    if timeout ~= 0 then deadlines[#deadlines + 1], deadlines[#deadlines + 2] = now + timeout, ticket end
+    tickets[#tickets + 1], jobs[#jobs + 1] = ticket, value
+  end
+  return state >= SCHEDULED and state <= CANCELLED
+end
+
+local function take_all(popped)
+  number = number or number_of(worker)
+  first = first or pack(TAKEN, ACTIVE, 0, 1, now, number)
+  local keys = {}
+  for i, ticket in ipairs(popped) do keys[i] = JOB .. sub(ticket, 17) end
+  local values = call('MGET', unpack(keys))
+  for i, ticket in ipairs(popped) do
+    if not take(ticket, keys[i], values[i]) then
+      more = more or seldom()
+      more.quarantine(ticket, READY, queue)
+    end
+  end
+end
 
 -- Whether the line has no more.
 local function claim_from(level)
@@ -21,17 +62,7 @@ local function claim_from(level)
   while #tickets < limit and tries > 0 do
     local asked = math.min(limit - #tickets, CHUNK)
     local popped = call('LPOP', line, asked) or {}
-    for _, ticket in ipairs(popped) do
-      local id = id_of(ticket)
-      local job = if_here(load_whole(id), ticket)
-      if job and job[STATE] == READY then
-        take(job, worker, true)
-        tickets[#tickets + 1] = ticket
-        reply[#reply + 1], reply[#reply + 2] = id, job[VALUE]
-      elseif not job then
-        quarantine(ticket, READY, queue)
-      end
-    end
+    if #popped > 0 then take_all(popped) end
     tries = tries - #popped
     if #popped < asked then return true end
   end
@@ -46,9 +77,11 @@ for _, level in ipairs(levels) do
   if claim_from(level) then call('ZREM', levels_key(queue), level) end
 end
 if not middle then claim_from(0) end
-many('RPUSH', active_key(worker), tickets)
-flush_deadlines()
+many('SADD', active_key(worker), tickets)
+many('ZADD', PREFIX .. 'deadlines', deadlines)
+count(READY, queue, -#tickets)
+count(ACTIVE, queue, #tickets)
 flush_counts()
-if #tickets == limit and #levels > 0 then pass_on(queue) end
-if tries <= 0 then reply[1] = 'again' end
-return reply
+if #tickets == limit and #levels > 0 then seldom().pass_on(queue) end
+if #tickets == 0 then return {tries <= 0 and 'again' or 'block'} end
+return {'block', tickets, jobs, now}

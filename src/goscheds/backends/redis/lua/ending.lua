@@ -16,11 +16,11 @@ end
 -- Writes a job with other texts where they are given: nil keeps what is stored.
 local function rewrite(job, meta, result)
   local value = whole(job)
-  local kept = FORM_SIZE + job[WORKER_SIZE] + job[QUEUE_SIZE] + job[UNIQUE_SIZE] + job[NAME_SIZE] + job[PAYLOAD_SIZE]
+  local kept = FORM_SIZE + job[QUEUE_SIZE] + job[UNIQUE_SIZE] + job[NAME_SIZE] + job[PAYLOAD_SIZE]
   meta = meta or sub(value, kept + 1, kept + job[META_SIZE])
   result = result or sub(value, kept + job[META_SIZE] + 1)
   job[META_SIZE], job[RESULT_SIZE] = #meta, #result
-  local form = pack(FORM, unpack(job, 1, META_SIZE))
+  local form = pack(FORM, unpack(job, 1, RESULT_SIZE))
   call('SET', JOB .. job[ID], form .. sub(value, FORM_SIZE + 1, kept) .. meta .. result)
 end
 

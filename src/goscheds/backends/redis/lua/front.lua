@@ -7,6 +7,7 @@ local function pass_on(queue)
   end
 end
 
+-- Puts a ready job at the head of its line.
 local function put_in_front(job, ticket)
   local queue, level = job[QUEUE], job[PRIORITY]
   call('LPUSH', line_key(queue, level), ticket)

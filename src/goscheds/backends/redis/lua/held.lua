@@ -1,22 +1,29 @@
--- Uses prelude, jobs, lines, front, foreign, quarantine, taking.
+-- Uses prelude, jobs, lines, front, foreign, quarantine, unclaimed, taking.
 -- Every claim of a worker; a claim that stopped between BLMOVE and its script is finished, or given back where the
--- worker may not have it. ARGV: worker. Reply: id and job of each, alternating.
-local worker, reply, refused = ARGV[1], {}, {}
+-- worker may not have it. ARGV: worker. Reply: their tickets, and the jobs.
+local worker, held, jobs, refused = ARGV[1], {}, {}, {}
 go_on_when_full()
-local good = alive(worker)
-for _, ticket in ipairs(call('LRANGE', active_key(worker), 0, -1)) do
-  local id = id_of(ticket)
-  local job = if_here(load_whole(id), ticket)
-  if job and job[STATE] == READY and good and call('SISMEMBER', PREFIX .. 'paused', job[QUEUE]) == 0 then
-    take(job, worker, true)
+local good, number = alive(worker), number_of(worker)
+for _, ticket in ipairs(call('SMEMBERS', active_key(worker))) do
+  local job = if_here(load_whole(id_of(ticket)), ticket)
+  if job and job[STATE] == ACTIVE and job[WORKER] == number then
+    held[#held + 1], jobs[#jobs + 1] = ticket, job[VALUE]
+  else
+    call('SREM', active_key(worker), ticket)
+    if not job then quarantine(ticket, ACTIVE) end
   end
-  if job and job[STATE] == ACTIVE then
-    reply[#reply + 1], reply[#reply + 2] = id, job[VALUE]
+end
+for _, ticket in ipairs(call('LRANGE', taken_key(worker), 0, -1)) do
+  local job = if_here(load_whole(id_of(ticket)), ticket)
+  if job and job[STATE] == READY and good and call('SISMEMBER', PREFIX .. 'paused', job[QUEUE]) == 0 then
+    call('LREM', taken_key(worker), 1, ticket)
+    take(job, number, true)
+    held[#held + 1], jobs[#jobs + 1] = ticket, job[VALUE]
   else
     refused[#refused + 1] = ticket
   end
 end
 for _, ticket in ipairs(refused) do put_back(worker, ticket) end
-flush_deadlines()
+flush_taken(worker)
 flush_counts()
-return reply
+return {held, jobs}

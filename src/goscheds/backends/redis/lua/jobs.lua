@@ -7,11 +7,10 @@ local function place_of(ticket) return sub(ticket, 1, 16) end
 local function open(id, value, cut)
   if type(value) ~= 'string' or #value < FORM_SIZE then return end
   local job = {decode(FORM, value)}
-  local size = FORM_SIZE + job[WORKER_SIZE] + job[RESULT_SIZE] + job[QUEUE_SIZE] + job[UNIQUE_SIZE] + job[NAME_SIZE]
-    + job[PAYLOAD_SIZE] + job[META_SIZE]
+  local size = FORM_SIZE + job[QUEUE_SIZE] + job[UNIQUE_SIZE] + job[NAME_SIZE] + job[PAYLOAD_SIZE] + job[META_SIZE]
+    + job[RESULT_SIZE]
   if not NAMES[job[STATE]] or size < #value or (size > #value and not cut) then return end
-  local queue = FORM_SIZE + job[WORKER_SIZE]
-  job[QUEUE], job[ID], job[VALUE] = sub(value, queue + 1, queue + job[QUEUE_SIZE]), id, value
+  job[QUEUE], job[ID], job[VALUE] = sub(value, FORM_SIZE + 1, FORM_SIZE + job[QUEUE_SIZE]), id, value
   return job
 end
 
@@ -24,16 +23,26 @@ local function load(id)
   return open(id, value, #value > STANDING)
 end
 
-local function worker_of(job) return sub(job[VALUE], FORM_SIZE + 1, FORM_SIZE + job[WORKER_SIZE]) end
-
 local function unique_of(job)
-  local before = FORM_SIZE + job[WORKER_SIZE] + job[QUEUE_SIZE]
+  local before = FORM_SIZE + job[QUEUE_SIZE]
   return sub(job[VALUE], before + 1, before + job[UNIQUE_SIZE])
 end
 
 local function name_of(job)
-  local before = FORM_SIZE + job[WORKER_SIZE] + job[QUEUE_SIZE] + job[UNIQUE_SIZE]
+  local before = FORM_SIZE + job[QUEUE_SIZE] + job[UNIQUE_SIZE]
   return sub(job[VALUE], before + 1, before + job[NAME_SIZE])
+end
+
+local workers_by_number
+
+-- The worker that holds an active job; '' if it is not known.
+local function worker_of(job)
+  if not workers_by_number then
+    workers_by_number = {}
+    local known = call('HGETALL', PREFIX .. 'numbers')
+    for i = 1, #known, 2 do workers_by_number[known[i + 1]] = known[i] end
+  end
+  return workers_by_number[job[WORKER] .. ''] or ''
 end
 
 -- A job as it is stored.
@@ -43,4 +52,8 @@ local function whole(job) return #job[VALUE] <= STANDING and job[VALUE] or call(
 local function if_here(job, ticket) return job and job[PLACE] == place_of(ticket) and job or nil end
 
 -- Writes the numbers of HEAD.
-local function mark(job) call('SETRANGE', JOB .. job[ID], 0, pack(HEAD, unpack(job, 1, RESULT_SIZE))) end
+local function mark(job)
+  local head = pack(HEAD, unpack(job, 1, PLACE))
+  call('SETRANGE', JOB .. job[ID], 0, head)
+  job[VALUE] = head .. sub(job[VALUE], HEAD_SIZE + 1)
+end

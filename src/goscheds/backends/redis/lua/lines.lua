@@ -9,7 +9,7 @@ end
 local function back_place()
   if spare_places == 0 then reserve_places(1) end
   last_place, spare_places = last_place + 1, spare_places - 1
-  return string.format('%.0f', MIDDLE + last_place)
+  return BEFORE_BACK .. BACK + last_place
 end
 
 -- When a job is due that is to be at a moment (0 = now) and a while later, as Record counts it; and its state then.
@@ -18,17 +18,21 @@ local function timing(execute_at, delay)
   return due, due > now and SCHEDULED or READY
 end
 
+local run_queue, run_level, run -- the line that the last job joined: the next one often joins the same
+
 -- Has a job join its line, or the agenda.
 local function join(state, queue, level, due, ticket)
-  count(state, queue, 1)
   if state == SCHEDULED then
+    count(SCHEDULED, queue, 1)
     agenda[#agenda + 1], agenda[#agenda + 2] = due, ticket
-  else
-    local levels = lines[queue] or {}
-    local tickets = levels[level] or {}
-    lines[queue], levels[level] = levels, tickets
-    tickets[#tickets + 1] = ticket
+    return
   end
+  if queue ~= run_queue or level ~= run_level then
+    local levels = lines[queue] or {}
+    run_queue, run_level, run = queue, level, levels[level] or {}
+    lines[queue], levels[level] = levels, run
+  end
+  run[#run + 1] = ticket
 end
 
 -- Idle workers block on level 0 alone: wakes one for what stands in another level.
@@ -38,8 +42,7 @@ local function ring(queue)
 end
 
 -- Stores a job whose unique key is free and whose id is new; if not, the id that has them.
-local function store(id, unique, value)
-  if unique == '' then return not call('SET', JOB .. id, value, 'NX') and id end
+local function store_unique(id, unique, value)
   if call('EXISTS', JOB .. id) == 1 then return id end
   if call('HSETNX', PREFIX .. 'unique', unique, id) == 0 then
     local holder = call('HGET', PREFIX .. 'unique', unique)
@@ -49,25 +52,48 @@ local function store(id, unique, value)
   call('SET', JOB .. id, value)
 end
 
--- Pushes the jobs of a batch, from a position in it to another: their ids, or of those that are there instead.
--- Nothing if all were stored.
-local function push(batch, position, finish)
-  local ids, refused = {}, false
-  while position < finish do
-    local execute_at, delay, level, _, queue_size, unique_size, name_size, payload_size, meta_size, id_size, body =
-      decode('>I8I8bI8I2I2I2I4I4I2', batch, position)
-    local numbers, last = sub(batch, position + 16, body - 3), body + queue_size + unique_size + name_size
-    last = last + payload_size + meta_size
-    position = last + id_size
-    local id, queue, place = sub(batch, last, position - 1), sub(batch, body, body + queue_size - 1), back_place()
-    local unique = sub(batch, body + queue_size, body + queue_size + unique_size - 1)
-    local due, state = timing(execute_at, delay)
-    local head = pack(HEAD, state, 0, 0, place, due, now, now, 0, 0)
-    local other = store(id, unique, head .. numbers .. sub(batch, body, last - 1))
-    if not other then join(state, queue, level, due, place .. id) end
-    ids[#ids + 1], refused = other or id, refused or other
+-- Jobs of a batch without unique keys, that are stored in few commands: key and value of each, alternating, and how it
+-- joins.
+local stored, joining, met = {}, {}, {}
+
+local function flush_stored()
+  if #joining == 0 then return end
+  local all = call('MSETNX', unpack(stored)) == 1
+  for i, one in ipairs(joining) do
+    if all or call('SET', stored[i * 2 - 1], stored[i * 2], 'NX') then join(unpack(one)) end
   end
-  return refused and ids or nil
+  stored, joining, met = {}, {}, {}
+end
+
+-- Pushes the jobs of a batch, from a position in it to another: their ids, or of those that hold their unique keys.
+-- Nothing if no key was held.
+local function push(batch, position, finish)
+  local ids, held = {}, false
+  while position < finish do
+    local execute_at, delay, id_size, level, _, queue_size, unique_size, name_size, payload_size, meta_size, _, body =
+      decode('>I8I8I2bI8I2I2I2I4I4I4', batch, position)
+    local last = body + queue_size + unique_size + name_size + payload_size + meta_size
+    local id, queue, place = sub(batch, last, last + id_size - 1), sub(batch, body, body + queue_size - 1), back_place()
+    local due, state = timing(execute_at, delay)
+    local head = pack('>BBI8I8I4I8c16I8', state, 0, 0, now, 0, due, place, now)
+    local value = head .. sub(batch, position + 18, last - 1)
+    position, ids[#ids + 1] = last + id_size, id
+    if unique_size > 0 then
+      flush_stored()
+      local holder = store_unique(id, sub(batch, body + queue_size, body + queue_size + unique_size - 1), value)
+      if holder then
+        ids[#ids], held = holder, true
+      else
+        join(state, queue, level, due, place .. id)
+      end
+    elseif not met[id] then
+      met[id], joining[#joining + 1] = true, {state, queue, level, due, place .. id}
+      stored[#stored + 1], stored[#stored + 2] = JOB .. id, value
+      if #stored == CHUNK then flush_stored() end
+    end
+  end
+  flush_stored()
+  return held and ids or nil
 end
 
 local function flush_agenda()
@@ -85,6 +111,7 @@ local function flush_lines()
     local others = false
     for level, tickets in pairs(levels) do
       many('RPUSH', line_key(queue, level), tickets)
+      count(READY, queue, #tickets)
       if level ~= 0 then
         call('ZADD', levels_key(queue), level, level)
         others = true
@@ -92,6 +119,6 @@ local function flush_lines()
     end
     if others then ring(queue) end
   end
-  lines = {}
+  lines, run_queue = {}, nil
   flush_agenda()
 end

@@ -1,7 +1,7 @@
 -- Uses prelude, jobs, lines, ending.
--- Cancels, reschedules or retries jobs from outside. ARGV: the moves (codec.py).
+-- Cancels, reschedules or retries jobs from outside. ARGV: id, verb, moment, delay and account ('' = as it is) of each.
 -- Reply: the state that each job is in afterwards, '' where there is none.
-local batch, states = ARGV[1], {}
+local states = {}
 
 local function enqueue_again(job, execute_at, delay, meta)
   leave(job)
@@ -37,15 +37,10 @@ end
 
 local VERBS = {cancel = cancel, reschedule = reschedule, retry = retry}
 go_on_when_full()
-local position = 1
-while position < #batch do
-  local execute_at, delay, id_size, verb_size, meta_size, id_at = decode('>I8I8I2I2I4', batch, position)
-  local verb_at = id_at + id_size
-  local meta_at = verb_at + verb_size
-  local job, verb = load(sub(batch, id_at, verb_at - 1)), sub(batch, verb_at, meta_at - 1)
-  position = meta_at + meta_size
+for i = 1, #ARGV, 5 do
+  local job, meta = load(ARGV[i]), ARGV[i + 4]
   if job then
-    VERBS[verb](job, execute_at, delay, meta_size > 0 and sub(batch, meta_at, position - 1) or nil)
+    VERBS[ARGV[i + 1]](job, tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), meta ~= '' and meta or nil)
     flush_endings() -- a job may be moved twice in a batch: its structures must be right each time
     flush_lines()
   end

@@ -3,15 +3,16 @@
 -- scores and places (a worker's own list is sorted here).
 -- ARGV: where to begin after: rank of the state, structure, score and place, in lines ('' = at the beginning), how many
 -- tickets to look at, the ranks of the states, queue, name ('' = any).
--- Reply: where the next call is to begin, nil at the end; for each job found where it is, a newline and its id, and the
--- job, alternating.
+-- Reply: where the next call is to begin, nil at the end; where the jobs are that were found, their ids, the workers that
+-- hold them, and the jobs.
 local after, scan, ranks, queue, name = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 
--- The structures that hold jobs of a state. A job between BLMOVE and its claim is ready, and in its worker's list.
+-- The structures that hold jobs of a state. A job between BLMOVE and its claim is ready, and in a list of its worker's.
 local function structures(state)
   if state ~= READY and state ~= ACTIVE then return {NAMES[state]} end
   local found = {}
-  for i, worker in ipairs(texts(call('ZRANGE', PREFIX .. 'workers', 0, -1))) do found[i] = 'active:' .. worker end
+  local own = state == READY and 'taken:' or 'active:'
+  for i, worker in ipairs(texts(call('ZRANGE', PREFIX .. 'workers', 0, -1))) do found[i] = own .. worker end
   for _, field in ipairs(state == READY and texts(call('HKEYS', PREFIX .. 'counts')) or {}) do
     local at = string.match(field, '^ready:(.*)$')
     if at and (queue == '' or queue == at) then
@@ -34,8 +35,8 @@ end
 -- A structure's size, and a function for its tickets and their scores from one position to another, counted from 0.
 local function reader(structure)
   local key = PREFIX .. structure
-  if sub(structure, 1, 7) == 'active:' then
-    local own = call('LRANGE', key, 0, -1)
+  if sub(structure, 1, 7) == 'active:' or sub(structure, 1, 6) == 'taken:' then
+    local own = sub(structure, 1, 1) == 'a' and call('SMEMBERS', key) or call('LRANGE', key, 0, -1)
     table.sort(own)
     return #own, function(first, last) return {unpack(own, first + 1, last + 1)}, {} end
   elseif sub(structure, 1, 6) == 'queue:' then
@@ -68,7 +69,7 @@ local function behind(size, between, after_score, after_place)
 end
 
 local after_rank, after_structure, after_score, after_place = string.match(after, '^(%d)\n([^\n]*)\n(%S+) (%S+)$')
-local found, position = {}, nil
+local places, ids, workers, jobs, position = {}, {}, {}, {}, nil
 
 -- Looks through a structure; whether it has more than could be looked at.
 local function look(rank, structure)
@@ -87,7 +88,8 @@ local function look(rank, structure)
     local job = if_here(load(id_of(ticket)), ticket)
     if job and job[STATE] == tonumber(rank) and (queue == '' or job[QUEUE] == queue)
       and (name == '' or name_of(job) == name) then
-      found[#found + 1], found[#found + 2] = position .. '\n' .. job[ID], whole(job)
+      places[#places + 1], ids[#ids + 1] = position, job[ID]
+      workers[#workers + 1], jobs[#jobs + 1] = job[STATE] == ACTIVE and worker_of(job) or '', whole(job)
     end
   end
   scan = scan - #tickets
@@ -98,9 +100,9 @@ for rank in string.gmatch(ranks, '%d') do
   if not after_rank or rank >= after_rank then
     for _, structure in ipairs(structures(tonumber(rank))) do
       if rank ~= after_rank or structure >= after_structure then
-        if look(rank, structure) then return {position, found} end
+        if look(rank, structure) then return {position, places, ids, workers, jobs} end
       end
     end
   end
 end
-return {false, found}
+return {false, places, ids, workers, jobs}

@@ -17,6 +17,7 @@ local now = clock[1] * 1000000 + clock[2]
 local function line_key(queue, level) return PREFIX .. 'queue:' .. level .. ':' .. queue end
 local function levels_key(queue) return PREFIX .. 'levels:' .. queue end
 local function active_key(worker) return PREFIX .. 'active:' .. worker end
+local function taken_key(worker) return PREFIX .. 'taken:' .. worker end
 local function cancelling_key(worker) return PREFIX .. 'cancelling:' .. worker end
 
 local function many(command, key, values)
@@ -31,6 +32,11 @@ local function go_on_when_full() call('HDEL', PREFIX .. 'counts', '') end
 
 local function alive(worker)
   return tonumber(call('ZSCORE', PREFIX .. 'workers', worker) or 0) > now
+end
+
+-- What stands for a worker in jobs, from 1; 0 for one that never had a lease.
+local function number_of(worker)
+  return tonumber(call('HGET', PREFIX .. 'numbers', worker) or 0) or 0
 end
 
 -- What a script changes in shared structures is gathered, and written in few commands at its end.

@@ -5,7 +5,7 @@
 local function queue_in(value, state)
   if #value < FORM_SIZE then return UNKNOWN end
   local job = {decode(FORM, value)}
-  local queue = sub(value, FORM_SIZE + job[WORKER_SIZE] + 1, FORM_SIZE + job[WORKER_SIZE] + job[QUEUE_SIZE])
+  local queue = sub(value, FORM_SIZE + 1, FORM_SIZE + job[QUEUE_SIZE])
   return call('HEXISTS', PREFIX .. 'counts', NAMES[state] .. ':' .. queue) == 1 and queue or UNKNOWN
 end
 
@@ -19,7 +19,7 @@ local function quarantine(ticket, state, queue)
   if job and (is_text(job[QUEUE]) or not if_here(job, ticket) or job[STATE] ~= state) then return end
   queue = queue or queue_in(value, state)
   local place = back_place()
-  local form = pack(FORM, DEAD, 0, 0, place, now, now, now, 0, 0, 0, 0, #queue, 0, #UNKNOWN, #value, 0)
+  local form = pack(FORM, DEAD, 0, 0, now, 0, now, place, now, 0, 0, #queue, 0, #UNKNOWN, #value, 0, 0)
   call('SET', JOB .. id, form .. queue .. UNKNOWN .. value)
   call('ZADD', PREFIX .. 'dead', now, place .. id)
   if queue ~= UNKNOWN then count(state, queue, -1) end
