@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -18,50 +17,16 @@ from statistics import median, quantiles
 
 import pytest
 
-from goscheds.backends.sql.bell import HEARING
+from goscheds.backends.sql.bell import DUTIES, HEARING, STANDBY
 from goscheds.backends.sql.rows import where
 from goscheds.backends.sql.sqlite import SqliteStore, clock, connect, file
-from goscheds.backends.sql.sqlite.inotify import FileWatch
 from goscheds.backends.sql.statements import script
 from goscheds.contract.bench import LATE, SECOND, background, eventually, hire, job, jobs, rows, settle_in
 from goscheds.errors import ConfigError, SchemaTooNew, StoreError, StoreUnavailable
-from goscheds.record import Move, Outcome, Query, State
+from goscheds.record import Claim, Outcome, Query, State
 
 Open = Callable[..., SqliteStore]
 PROMPT = 0.02
-
-
-class Missing:
-    """A kernel that tells nothing, and says so."""
-
-    def __init__(self, path: str) -> None:
-        raise OSError("no inotify")
-
-
-class Late(FileWatch):
-    """Says nothing of a write until it is asked again: it came between the answer and the look at the counter."""
-
-    def wait(self, seconds: float) -> bool:
-        if seconds < HEARING:
-            return super().wait(seconds)
-        self._poll.poll(1000 * seconds)
-        return False
-
-
-class Deaf:
-    """A file system that tells nothing, and does not say so."""
-
-    def __init__(self, path: str) -> None:
-        self._ended = threading.Event()
-
-    def wait(self, seconds: float) -> bool:
-        return self._ended.wait(seconds)
-
-    def end(self) -> None:
-        self._ended.set()
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 @pytest.fixture
@@ -278,7 +243,8 @@ class TestSchema:
 
 IDS = "sqlite_autoindex_goscheds_jobs_1"
 INDEXES = {
-    "claim": "goscheds_ready",
+    "line": "goscheds_ready",
+    "take": "goscheds_ready",
     "ready": "goscheds_ready",
     "promote": "goscheds_due",
     "due": "goscheds_due",
@@ -301,7 +267,7 @@ INDEXES = {
     "counts": "goscheds_settled",
     "push": "",
     "settle": IDS,
-    "give_back": IDS,
+    "finish": IDS,
     "forget": IDS,
     "settled": IDS,
     "cancel": IDS,
@@ -335,6 +301,49 @@ class TestBatches:
         assert {row.record.id for row in rows(store)} == {"of-one", two.record.id, "of-three"}
 
 
+class TestWorkers:
+    """A job has its holder's number, and that only while the worker is known."""
+
+    def test_a_number_is_never_another_s(self, store):
+        store.push(jobs(2))
+        young, old = hire(store), hire(store)
+        (claim,) = store.claim("default", old, 1, 0)
+        store.heartbeat(old, 0, b"")
+        assert [found.record.id for found in store.recover(young, 9)] == [claim.record.id]
+        assert not store.recover(young, 9)
+        heir = hire(store)
+        assert _query(store, "SELECT id FROM goscheds_workers ORDER BY number") == [(young,), (heir,)]
+        assert _query(store, "SELECT max(number) > 2 FROM goscheds_workers") == [(1,)]
+        (other,) = store.claim("default", heir, 1, 0)
+        assert not store.settle(old, [Outcome.done(claim), Outcome.done(other)])
+        assert not store.held(old)
+        store.heartbeat(old, 60, b"")
+        assert not store.settle(old, [Outcome.done(other)])
+        assert {row.worker for row in rows(store)} == {young, heir}
+
+    @pytest.mark.parametrize(
+        "written",
+        [
+            "DELETE FROM goscheds_workers WHERE number = 1",
+            "UPDATE goscheds_jobs SET worker = -9223372036854775808",
+            "UPDATE goscheds_jobs SET worker = 9223372036854775807",
+        ],
+    )
+    def test_a_job_whose_worker_is_not_known_at_all_is_recovered(self, store, path, written):
+        store.push(jobs(2))
+        lost, worker = hire(store), hire(store)
+        store.claim("default", lost, 2, 0)
+        sql(path, written)
+        assert store.counts().jobs == {("default", State.ACTIVE): 2}
+        assert {row.worker for row in rows(store)} == {""}
+        assert len(store.recover(worker, 9)) == 2
+
+    def test_purging_takes_its_turn_among_the_writers_of_a_process(self, store, monkeypatch):
+        monkeypatch.setattr("goscheds.backends.sql.sqlite.store.BUSY", 0.05)
+        with store._writing, pytest.raises(StoreUnavailable, match="other threads"):
+            store.purge(State.DONE, store.now(), 1)
+
+
 class TestPlans:
     """Every statement finds its rows through an index, and the one that was made for it."""
 
@@ -345,13 +354,13 @@ class TestPlans:
         assert any(index in step for step in plan) or not index, plan
 
     def test_a_line_is_in_order_as_it_is_read(self, store):
-        for name in ("claim", "ready", "due", "outlook"):
+        for name in ("line", "take", "ready", "due", "outlook"):
             assert not [step for step in _plan(store, getattr(store.sql, name)) if "TEMP B-TREE" in step], name
 
     def test_the_first_page_is_read_in_order_by_id(self, store):
         for query in (Query(), Query(queue="mail", name="send"), Query(after="0"), Query(ids=("a", "b"))):
             condition, _ = where(query)
-            (step,) = _plan(store, store.sql.find.replace("{where}", condition))
+            step, *_ = _plan(store, store.sql.find.replace("{where}", condition))  # the others name holders
             assert f"USING INDEX {IDS}" in step
 
     def test_a_settled_job_is_in_two_indexes_alone(self, path, store):
@@ -382,44 +391,18 @@ class TestClock:
         assert 0 <= store.now() - coarse < SECOND
 
 
-class TestFileWatch:
-    def test_it_hears_of_writes_and_of_its_end(self, path):
-        path.write_text("")
-        with closing(FileWatch(str(path))) as watch:
-            assert not watch.wait(0)
-            path.write_text("one")
-            assert watch.wait(LATE)
-            assert not watch.wait(0.0001)
-            waiting = background(lambda: watch.wait(LATE))
-            watch.end()
-            assert waiting.result(LATE / 2)
-
-    def test_what_is_not_there_is_named(self, path):
-        with pytest.raises(FileNotFoundError, match=r"jobs\.db"):
-            FileWatch(str(path))
-
-    def test_another_system_is_told_apart(self, path, monkeypatch):
-        monkeypatch.setattr("goscheds.backends.sql.sqlite.inotify.ctypes.CDLL", lambda *_, **__: object())
-        with pytest.raises(OSError, match="no inotify"):
-            FileWatch(str(path))
-
-
 class TestThreads:
     def test_threads_that_end_leave_no_connection(self, store):
         for _ in range(20):
             background(lambda: store.push([job()])).result(LATE)
         assert len(store._pool._idle) == 1
 
-    def test_closing_ends_the_watcher(self, store):
-        worker = hire(store)
-        store.claim("default", worker, 1, 0.01)
-        waiting = background(lambda: store.claim("none", worker, 1, 20))
-        eventually(lambda: store._bell._all)  # it rings once as it begins: who is woken by that looks, and waits again
-        background(lambda: store.claim("default", worker, 1, 0.1)).result(LATE)
-        assert _watchers()
+    def test_closing_ends_a_wait_and_leaves_no_pipe(self, store, path):
+        waiting = background(lambda: store.claim("none", hire(store), 1, 20))
+        eventually(lambda: _pipes(path))
         store.close()
         assert waiting.result(LATE) == []
-        assert not _watchers()
+        assert not _pipes(path)
 
     def test_a_broken_call_leaves_no_transaction_behind(self, store):
         with pytest.raises(StoreError, match=r"jobs\.db"):
@@ -436,55 +419,117 @@ class TestWakeUps:
         here, there = another(options), another(options)
         assert _median_to_wake(here, there) < within
 
-    @pytest.mark.parametrize("watch", [Missing, Deaf])
-    def test_where_the_kernel_tells_nothing_commits_are_looked_for(self, another, monkeypatch, watch):
-        monkeypatch.setattr("goscheds.backends.sql.sqlite.watcher.FileWatch", watch)
+    def test_a_push_wakes_one_of_all_who_wait(self, another, monkeypatch):
+        there, *stores = [another() for _ in range(5)]
+        looks = [_count(monkeypatch, store, "_claim") for store in stores]
+        workers = [hire(store) for store in stores]
+        waiting = [background(_claimed(store, worker)) for store, worker in zip(stores, workers, strict=True)]
+        eventually(lambda: all(len(each) > 1 for each in looks))  # once more when its pipe is there
+        settle_in()
+        before = sum(map(len, looks))
+        there.push([job()])
+        eventually(lambda: any(claims.done() for claims in waiting))
+        settle_in()
+        assert sum(map(len, looks)) <= before + 2  # one of them may look for itself just now
+        there.push(jobs(3, "more"))
+        assert [len(claims.result(LATE)) for claims in waiting] == [1] * 4
+
+    def test_one_ring_is_for_all_jobs_that_are_there(self, another):
+        there, *stores = [another() for _ in range(5)]
+        waiting = [background(_claimed(store, hire(store))) for store in stores]
+        settle_in(0.2)
+        began = time.monotonic()
+        there.push(jobs(4))
+        assert [len(claims.result(LATE)) for claims in waiting] == [1] * 4
+        assert time.monotonic() - began < HEARING / 2
+
+    @pytest.mark.slow
+    def test_who_was_killed_while_it_waited_is_not_woken(self, another, path):
+        code = """if True:
+            import sys
+            from goscheds.backends.sql.sqlite import connect
+            store = connect("sqlite:///" + sys.argv[1], "shop")
+            store.open()
+            store.heartbeat("victim", 60, b"")
+            store.claim("default", "victim", 1, 0.5)
+            print("waits", flush=True)
+            store.claim("default", "victim", 1, 60)
+        """
+        here, there = another(), another()
+        with run(code, path) as process:
+            assert process.stdout.readline() == "waits\n"
+            process.send_signal(signal.SIGKILL)
+        assert _median_to_wake(here, there) < PROMPT
+        here.close()
+        assert not _pipes(path)
+
+    @pytest.mark.parametrize("missing", ["select.epoll", "os.mkfifo"])
+    def test_where_there_are_no_pipes_jobs_are_looked_for(self, another, monkeypatch, caplog, missing):
+        def fail(*arguments):
+            raise OSError(missing)
+
+        monkeypatch.setattr(f"goscheds.backends.sql.sqlite.pipes.{missing}", fail)
         here, there = another(), another()
         assert _median_to_wake(here, there) < 0.1
+        assert f"no pipes ({missing})" in caplog.text
 
-    def test_a_commit_just_after_the_kernel_was_asked_is_no_reason_to_mistrust_it(self, another, monkeypatch):
-        monkeypatch.setattr("goscheds.backends.sql.sqlite.watcher.FileWatch", Late)
+    def test_another_system_is_told_apart(self, another, path, monkeypatch):
+        monkeypatch.delattr("select.EPOLLEXCLUSIVE")
         here, there = another(), another()
-        looking = _count(monkeypatch, here._bell, "_look")
-        assert _median_to_wake(here, there) < PROMPT
-        assert not looking
+        assert _median_to_wake(here, there) < 0.1
+        assert not _pipes(path)
 
-    def test_a_watcher_that_fails_is_replaced_by_looking(self, another, path, monkeypatch, caplog):
-        def fail(*arguments, **options):
-            raise sqlite3.OperationalError("no more files")
-
+    def test_a_pipe_that_is_cleared_away_is_made_anew(self, another, path):
         here, there = another(), another()
         worker = hire(here)
-        monkeypatch.setattr("goscheds.backends.sql.sqlite.watcher.sqlite3.connect", fail)
-        assert min(_seconds_to_wake(here, there, worker) for _ in range(3)) < 0.5
-        assert "no more files" in caplog.text
+        _seconds_to_wake(here, there, worker)
+        for pipe in _pipes(path):
+            pipe.unlink()
+        waiting = background(lambda: here.claim("default", worker, 1, 20))
+        eventually(lambda: _pipes(path), 2 * HEARING)
+        there.push([job()])
+        assert len(waiting.result(LATE)) == 1
 
-    def test_claims_settles_and_heartbeats_wake_nobody_and_what_makes_ready_or_due_does(self, another, monkeypatch):
+    def test_the_last_one_deletes_a_pipe_and_whoever_may_use_the_file_may_use_it(self, another, path):
         here, there = another(), another()
-        there.push(jobs(3))
-        worker = hire(there)
-        waiting = background(lambda: here.claim("none", hire(here), 1, 20))
-        eventually(lambda: here._bell._all)
-        rung = _count(monkeypatch, here._bell, "ring_all")
-        seen = _count(monkeypatch, here._bell, "_ring_for")
-        (one, *rest) = there.claim("default", worker, 3, 0)
-        there.settle(worker, [Outcome.done(one)])
-        there.heartbeat(worker, 60, b"")
-        eventually(lambda: seen)
-        settle_in()
+        path.chmod(0o664)
+        for store in (here, there):
+            store.claim("default", hire(store), 1, 0.01)
+        here.close()
+        (pipe,) = _pipes(path)
+        assert pipe.is_fifo()
+        assert pipe.stat().st_mode & 0o777 == 0o664
+        there.close()
+        assert not _pipes(path)
+
+    def test_what_is_no_pipe_is_left_alone(self, another, path):
+        here, there = another(), another()
+        planted, target = here._bell._beside("default"), path.with_name("target")
+        target.write_text("kept")
+        planted.symlink_to(target)
+        assert _seconds_to_wake(here, there, hire(here)) < HEARING
+        assert target.read_text() == "kept"
+
+    def test_claims_settles_and_heartbeats_ring_for_nobody_and_what_makes_ready_or_due_does(self, store, monkeypatch):
+        rung: list[str] = []
+        monkeypatch.setattr(store._bell, "ring", lambda *topics: rung.extend(topics))
+        store.push(jobs(3))
+        worker = hire(store)
+        rung.clear()
+        (one, *rest) = store.claim("default", worker, 3, 0)
+        store.settle(worker, [Outcome.done(one)])
+        store.heartbeat(worker, 60, b"")
         assert not rung
-        for change in (
-            lambda: there.settle(worker, [Outcome.released(claim) for claim in rest]),
-            lambda: there.move([Move.cancel(rest[0].record.id)]),
-            lambda: there.push([job(delay=LATE * SECOND)]),
-            lambda: there.pause("none", paused=True),
-            lambda: there.heartbeat(worker, 0, b""),
+        for topics, change in (
+            ({"default", DUTIES}, lambda: store.settle(worker, [Outcome.released(claim) for claim in rest])),
+            ({"default"}, lambda: store.claim("default", worker, 1, 0)),  # and leaves one
+            ({"default", DUTIES}, lambda: store.push([job(delay=LATE * SECOND)])),
+            ({"none"}, lambda: store.pause("none", paused=True)),
+            ({DUTIES, STANDBY}, lambda: store.heartbeat(worker, 0, b"")),
         ):
             rung.clear()
             change()
-            eventually(lambda: rung)
-        here.close()
-        assert waiting.result(LATE) == []
+            assert set(rung) == topics
 
     @pytest.mark.slow
     def test_idle_workers_cost_next_to_nothing(self, store):
@@ -529,14 +574,30 @@ def test_a_call_that_waits_while_the_store_is_closed_just_ends(store, monkeypatc
 
 
 def _plan(store: SqliteStore, statement: str) -> list[str]:
+    statement = statement.replace("{rows}", ", ".join([f"({', '.join('?' * _width(statement))})"] * 3))
     named = dict.fromkeys(re.findall(r":(\w+)", statement), 1)
     with store._pool.connection() as connection:
         steps = connection.execute(f"EXPLAIN QUERY PLAN {statement}", named or (1,) * statement.count("?")).fetchall()
     return [step[3] for step in steps]
 
 
-def _watchers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "goscheds-listener"]
+def _width(statement: str) -> int:
+    """How many values its rows have."""
+    columns = re.findall(r"column(\d)", statement)
+    return int(max(columns)) if columns else len(statement.partition(")")[0].split(","))
+
+
+def _query(store: SqliteStore, statement: str) -> list[tuple]:
+    with store._pool.connection() as connection:
+        return connection.execute(statement).fetchall()
+
+
+def _pipes(path: Path) -> list[Path]:
+    return [*path.parent.glob(f"{path.name}-bell-*")]
+
+
+def _claimed(store: SqliteStore, worker: str) -> Callable[[], list[Claim]]:
+    return lambda: store.claim("default", worker, 1, 20)
 
 
 def _count(monkeypatch: pytest.MonkeyPatch, thing: object, name: str) -> list[int]:

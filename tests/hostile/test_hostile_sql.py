@@ -285,7 +285,6 @@ HOSTILE_TEXT = (
     "INSERT INTO goscheds_workers (ns, id, expires_at, info) VALUES (1, {}, 0, x'00')",
     "INSERT INTO goscheds_paused (ns, queue) VALUES (1, {})",
     "UPDATE goscheds_namespaces SET duty_until = 9223372036854775807, duty = {}",
-    "UPDATE goscheds_jobs SET worker = {}",
 )
 
 

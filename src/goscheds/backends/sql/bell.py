@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 log = logging.getLogger("goscheds")
 
 DUTIES = ""  # the topic of `promote`: an earlier job was scheduled, or the duties became free. The others are queues
+STANDBY = "\t"  # that of `promote` while somebody else has the duties, and no name of a queue either
 HEARING = 1.0  # seconds after which a waiting thread looks for itself: the most that a lost wake-up costs (C4)
 DEAF = 0.2  # the same, while no word comes from other processes
 BACKOFF = (0.1, 10.0)  # seconds between two attempts to listen, doubled from the first to the last

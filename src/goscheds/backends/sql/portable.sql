@@ -4,7 +4,8 @@
 -- Parameters are written :name; :ns is the namespace's number. In braces stands what the dialect fills in:
 --   {now} its clock, microseconds; {place} the next place in line; {lock} how a claim skips rows that others hold;
 --   {chosen} that an id is among the `chosen`; {blank} no bytes; {claim} and {row} the columns of those values, in the
---   order of goscheds.backends.sql.rows.
+--   order of goscheds.backends.sql.rows; {badge} the column of goscheds_workers whose value a job has of its holder, {mine}
+--   the caller's, {holder} the name for it, {least} what sorts before all of them.
 -- A statement that takes a batch must not fail for one row that somebody else wrote: it counts with no number over {most}.
 -- States are numbers: 0 scheduled, 1 ready, 2 active, 3 done, 4 dead, 5 cancelled. Literal, because a partial index
 -- serves only a statement that says the index's own condition.
@@ -35,14 +36,14 @@ chosen AS MATERIALIZED (
     ORDER BY priority DESC, seq LIMIT :limit {lock}
 )
 UPDATE goscheds_jobs SET
-    state = 2, fence = {fence}, worker = :worker,
+    state = 2, fence = {fence}, worker = {mine},
     changed_at = CASE WHEN execute_at > moment THEN execute_at ELSE moment END,
     deadline = CASE WHEN timeout BETWEEN 1 AND {most} THEN moment + timeout ELSE 0 END
 FROM clock WHERE ns = :ns AND id {chosen}
 RETURNING {claim}
 
 -- name: held
-SELECT {claim} FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = :worker
+SELECT {claim} FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = {mine}
 
 -- name: alive
 SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = :worker AND expires_at > {now}
@@ -56,12 +57,12 @@ INSERT INTO goscheds_workers (ns, id, expires_at, info) VALUES (:ns, :worker, {n
 ON CONFLICT (ns, id) DO UPDATE SET expires_at = excluded.expires_at, info = excluded.info
 
 -- name: cancelling
-SELECT id FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND cancelling = 1 AND worker = :worker
+SELECT id FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND cancelling = 1 AND worker = {mine}
 
 -- name: workers
 SELECT * FROM (
     SELECT w.id, w.expires_at, w.info,
-        (SELECT count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = w.id) AS held
+        (SELECT count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = w.{badge}) AS held
     FROM goscheds_workers AS w WHERE w.ns = :ns
 ) AS known
 WHERE expires_at > {now} OR held > 0
@@ -73,7 +74,7 @@ chosen AS MATERIALIZED (
     WHERE ns = :ns AND state = 2 AND deadline > 0 AND deadline <= (SELECT moment FROM clock)
     ORDER BY deadline LIMIT :limit {lock}
 )
-UPDATE goscheds_jobs SET fence = {fence}, worker = :worker, changed_at = moment, deadline = 0
+UPDATE goscheds_jobs SET fence = {fence}, worker = {mine}, changed_at = moment, deadline = 0
 FROM clock WHERE ns = :ns AND id {chosen}
 RETURNING {claim}
 
@@ -92,7 +93,7 @@ SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = :worker AND expires_at > 
     OR EXISTS (SELECT 1 FROM goscheds_jobs
                WHERE ns = :ns AND state = 2 AND deadline > 0 AND deadline <= (SELECT moment FROM clock))
     OR EXISTS (SELECT 1 FROM holder WHERE worker IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = holder.worker
+        SELECT 1 FROM goscheds_workers WHERE ns = :ns AND {badge} = holder.worker
     ))
 )
 
@@ -108,13 +109,13 @@ WITH RECURSIVE holder (worker) AS (
 )
 SELECT worker FROM holder
 WHERE worker IS NOT NULL
-  AND NOT EXISTS (SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = worker AND expires_at > {now})
+  AND NOT EXISTS (SELECT 1 FROM goscheds_workers WHERE ns = :ns AND {badge} = worker AND expires_at > {now})
 
 -- name: condemn
 -- Locks a lapsed worker's row, so that it can't beat until its jobs are taken; nothing, if it has just beaten. A look
 -- alone won't do: what is read is older than the clock, and the beat in between is not seen. The row is written, if
 -- only as it was: who waits for it then looks again.
-INSERT INTO goscheds_workers (ns, id, expires_at, info) VALUES (:ns, CAST(:holder AS text), 0, {blank})
+INSERT INTO goscheds_workers (ns, id, expires_at, info) VALUES (:ns, :holder, 0, {blank})
 ON CONFLICT (ns, id) DO UPDATE SET expires_at = goscheds_workers.expires_at WHERE goscheds_workers.expires_at <= {now}
 RETURNING id
 
@@ -122,17 +123,17 @@ RETURNING id
 WITH clock AS MATERIALIZED (SELECT {now} AS moment),
 chosen AS MATERIALIZED (
     SELECT id FROM goscheds_jobs
-    WHERE ns = :ns AND state = 2 AND worker = CAST(:holder AS text)
+    WHERE ns = :ns AND state = 2 AND worker = :holder
     LIMIT :limit {lock}
 )
-UPDATE goscheds_jobs SET fence = {fence}, worker = :worker, changed_at = moment, deadline = 0
+UPDATE goscheds_jobs SET fence = {fence}, worker = {mine}, changed_at = moment, deadline = 0
 FROM clock WHERE ns = :ns AND id {chosen}
 RETURNING {claim}
 
 -- name: bury
 DELETE FROM goscheds_workers
 WHERE ns = :ns AND expires_at <= {now}
-  AND NOT EXISTS (SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = goscheds_workers.id)
+  AND NOT EXISTS (SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = goscheds_workers.{badge})
 
 -- name: resign
 UPDATE goscheds_namespaces SET duty = '', duty_until = 0 WHERE ns = :ns AND duty = :worker
@@ -156,7 +157,7 @@ SELECT queue, 0, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 0 AND ex
 UNION ALL
 SELECT queue, 1, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue >= '' GROUP BY queue
 UNION ALL
-SELECT queue, 2, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker >= '' GROUP BY queue
+SELECT queue, 2, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker >= {least} GROUP BY queue
 UNION ALL
 SELECT queue, {state} AS settled, count(*) FROM goscheds_jobs WHERE ns = :ns AND state >= 3 GROUP BY queue, settled
 

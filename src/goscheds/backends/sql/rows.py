@@ -20,7 +20,7 @@ TARGETS = {Verb.RETRY: 0, Verb.RELEASED: 1, Verb.DONE: 3, Verb.DEAD: 4, Verb.CAN
 _RECORD = "id, name, queue, payload, meta, execute_at, 0 AS delay, priority, timeout, unique_key"
 COLUMNS = {
     "claim": f"{_RECORD}, fence, changed_at, seq",
-    "row": f"{_RECORD}, {{state}}, fence, worker, pushed_at, changed_at, result, cancelling",
+    "row": f"{_RECORD}, {{state}}, fence, {{holder}}, pushed_at, changed_at, result, cancelling",
 }
 
 _priority, _place = itemgetter(7), itemgetter(12)  # of a row of ``claim``

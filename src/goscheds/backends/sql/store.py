@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Generic, Protocol, TypeVar
 
-from goscheds.backends.sql.bell import DUTIES, Bell
+from goscheds.backends.sql.bell import DUTIES, STANDBY, Bell
 from goscheds.backends.sql.pool import Pool
 from goscheds.backends.sql.rows import CODES, STATES, Values, to_claims, to_row, where
 from goscheds.backends.sql.statements import render, script
@@ -179,7 +179,7 @@ class SqlStore(ABC, Generic[R]):
 
         beat = self._atomically(work)
         if lease == 0:
-            self._bell.ring(DUTIES)
+            self._bell.ring(DUTIES, STANDBY)
         return beat
 
     def recover(self, worker: str, limit: int) -> list[Claim]:
@@ -240,9 +240,8 @@ class SqlStore(ABC, Generic[R]):
         return None if state is None else STATES[state], queue
 
     def purge(self, state: State, before: int, limit: int, queue: str = "") -> int:
-        if state not in SETTLED:
-            return 0
-        return len(self._query(self.sql.purge, state=CODES[state], before=before, limit=limit, queue=queue))
+        asked = {"state": CODES[state], "before": before, "limit": limit, "queue": queue}
+        return len(self._singly(lambda run: run(self.sql.purge, **asked))) if state in SETTLED else 0
 
     def pause(self, queue: str, paused: bool) -> None:
         def work(run: R) -> None:

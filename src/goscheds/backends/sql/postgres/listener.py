@@ -17,11 +17,10 @@ from types import SimpleNamespace
 
 import psycopg
 
-from goscheds.backends.sql.bell import DEAF, DUTIES, HEARING, ListeningBell, log
+from goscheds.backends.sql.bell import DEAF, DUTIES, HEARING, STANDBY, ListeningBell, log
 from goscheds.backends.sql.postgres.server import Connection, within
 
 PROOF = "\n"  # a topic that no queue has
-STANDBY = "\t"  # another: that of `promote` while somebody else has the duties, which nobody is on call for
 FREE = "\r"  # before a topic that its process passes on
 HEARSAY = 2.0  # seconds in which the proof comes
 GRACE = 0.01  # seconds after a ring in which some thread waits for its topic again, or else it is passed on
@@ -66,7 +65,7 @@ class Listener(ListeningBell):
 
     def wait(self, worker: str, topic: str, heard: int, until: float, pause: float = HEARING) -> bool:
         now = time.monotonic()
-        if topic != STANDBY and now < until and self._call(topic, now):
+        if topic != STANDBY and now < until and self._call(topic, now):  # nobody is on call for that one
             return True  # what came before is looked for once more
         left = self._again.get(topic, 0.0) - now
         return super().wait(worker, topic, heard, until, min(pause, left) if left > 0 else pause)

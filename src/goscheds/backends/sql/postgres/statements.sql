@@ -30,6 +30,18 @@ FOR NO KEY UPDATE SKIP LOCKED
 -- name: {blank}
 ''::bytea
 
+-- name: {badge}
+id
+
+-- name: {mine}
+:worker
+
+-- name: {holder}
+worker
+
+-- name: {least}
+''
+
 -- name: {chosen}
 = ANY (ARRAY(SELECT id FROM chosen))
 

@@ -11,9 +11,9 @@ from typing import TypeVar
 import psycopg
 from msgspec.structs import asdict
 
-from goscheds.backends.sql.bell import DUTIES, Bell
+from goscheds.backends.sql.bell import DUTIES, STANDBY, Bell
 from goscheds.backends.sql.pool import Pool
-from goscheds.backends.sql.postgres.listener import STANDBY, Listener
+from goscheds.backends.sql.postgres.listener import Listener
 from goscheds.backends.sql.postgres.server import CLASHES, PROMPT, Connection, connect, sound, within, writing
 from goscheds.backends.sql.postgres.trouble import mapped
 from goscheds.backends.sql.rows import COLUMNS, TARGETS, Values, to_claims

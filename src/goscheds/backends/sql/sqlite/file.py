@@ -6,6 +6,8 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from goscheds.backends.sql.rows import Values
@@ -15,6 +17,9 @@ from goscheds.foreign import text
 
 BUSY = 30.0
 """Seconds to wait for another process's transaction; ours take milliseconds."""
+
+LARGEST = 128
+"""Rows that one statement takes, a power of two: with the lesser ones it leaves eight texts to prepare, and to keep."""
 
 UNAVAILABLE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 HINTS = {
@@ -48,9 +53,20 @@ class Session:
             rows.extend(cursor)  # from that row on
         return rows
 
-    def many(self, statement: str, rows: Sequence[Values]) -> int:
-        """Execute one whose parameters have places, for each row of them; how many rows of the table it changed."""
-        return self._connection.executemany(statement, rows).rowcount if rows else 0
+    def many(self, statement: str, rows: Sequence[Values], *others: object) -> int:
+        """Execute one that takes ``{rows}``, and other parameters after them; how many rows of the table it changed."""
+        changed = done = 0
+        while left := len(rows) - done:
+            count = min(LARGEST, 1 << left.bit_length() - 1)
+            values = [*chain.from_iterable(rows[done : done + count]), *others]
+            changed += self._connection.execute(_for_rows(statement, count, len(rows[0])), values).rowcount
+            done += count
+        return changed
+
+
+@cache
+def _for_rows(statement: str, count: int, width: int) -> str:
+    return statement.replace("{rows}", ", ".join([f"({', '.join('?' * width)})"] * count))
 
 
 @contextmanager
@@ -86,9 +102,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
+            break
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode not in UNAVAILABLE or time.monotonic() > until:
                 raise
             time.sleep(0.01)
-        else:
-            return

@@ -15,12 +15,13 @@ CREATE TABLE goscheds_namespaces (
 ) STRICT;
 
 CREATE TABLE goscheds_workers (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, -- what a job has of its holder; never another's, whatever is deleted here
     ns INTEGER NOT NULL,
     id TEXT NOT NULL,
     expires_at INTEGER NOT NULL,
     info BLOB NOT NULL,
-    PRIMARY KEY (ns, id)
-) WITHOUT ROWID, STRICT;
+    UNIQUE (ns, id)
+) STRICT;
 
 CREATE TABLE goscheds_paused (ns INTEGER NOT NULL, queue TEXT NOT NULL, PRIMARY KEY (ns, queue)) WITHOUT ROWID, STRICT;
 
@@ -36,7 +37,7 @@ CREATE TABLE goscheds_jobs (
     timeout INTEGER NOT NULL CHECK (timeout BETWEEN 0 AND 9007199254740992),
     unique_key TEXT NOT NULL,
     fence INTEGER NOT NULL DEFAULT 0 CHECK (fence BETWEEN 0 AND 9007199254740992),
-    worker TEXT NOT NULL DEFAULT '',
+    worker INTEGER NOT NULL DEFAULT 0, -- the holder's number
     deadline INTEGER NOT NULL DEFAULT 0, -- of an active job with a timeout
     cancelling INTEGER NOT NULL DEFAULT 0,
     pushed_at INTEGER NOT NULL,
