@@ -7,11 +7,21 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from math import isnan
 from typing import Any
 
 from goscheds.clock import duration_micros, from_micros, to_micros
 from goscheds.codec import Meta, describe, encode_meta
-from goscheds.errors import InvalidJob, JobFailed, JobNotFound, NotMoved, ResultNotKept, ResultTimeout
+from goscheds.errors import (
+    BadMoment,
+    ConfigError,
+    InvalidJob,
+    JobFailed,
+    JobNotFound,
+    NotMoved,
+    ResultNotKept,
+    ResultTimeout,
+)
 from goscheds.job import JobInfo, check_text
 from goscheds.outage import insist
 from goscheds.record import SETTLED, Counts, Move, Query, State, WorkerInfo
@@ -44,7 +54,7 @@ class Operations(ABC):
         for text, what in ((queue, "A queue's name"), (name, "A job's name")):
             if text:
                 check_text(text, what)
-        query = Query(states=(State(state),) if state else (), queue=queue, name=name, limit=PAGE)
+        query = Query(states=(_state(state),) if state else (), queue=queue, name=name, limit=PAGE)
         while True:
             page = self.store.find(query)
             yield from map(describe, page.rows)
@@ -120,7 +130,7 @@ class Operations(ABC):
 
     def purge(self, state: State | str, *, older_than: timedelta = timedelta(0), queue: str = "") -> int:
         """Delete jobs that came into an ended ``state`` longer ago than told; how many. NotMoved for a live one."""
-        state = State(state)
+        state = _state(state)
         if state not in SETTLED:
             raise NotMoved(f"Only done, dead and cancelled jobs can be purged, not {state} ones: cancel those first.")
         if queue:
@@ -173,7 +183,17 @@ def _check_id(id: str) -> None:
 def _until(timeout: timedelta | float | None) -> float:
     if timeout is None:
         return float("inf")
-    return time.monotonic() + (timeout.total_seconds() if isinstance(timeout, timedelta) else timeout)
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    if isnan(seconds):  # it would never be over
+        raise BadMoment("timeout is not a number.")
+    return time.monotonic() + seconds
+
+
+def _state(name: str) -> State:
+    try:
+        return State(name)
+    except ValueError as error:
+        raise ConfigError(f"{name!r:.80} is no state; there are {', '.join(State)}.") from error
 
 
 def _next_look(look: float, until: float, info: JobInfo) -> float:

@@ -45,16 +45,18 @@ class Worker:
         lease: timedelta = timedelta(seconds=LEASE),
         grace: timedelta = timedelta(seconds=30),
     ) -> None:
+        self._lease = duration_micros(lease, "lease") / 1_000_000
+        self._grace = duration_micros(grace, "grace") / 1_000_000
         if lease < SHORTEST_LEASE:
             raise ConfigError(f"lease is {lease}; under a second, a busy machine loses live workers' jobs.")
         for queue, slots in (queues or {}).items():
             check_queue(queue)
-            if slots < 1:
-                raise ConfigError(f"Queue {queue!r} is given {slots} slots; it needs 1 or more, or to be left out.")
+            if type(slots) is not int or slots < 1:
+                raise ConfigError(
+                    f"Queue {queue!r} is given {slots!r:.80} slots; it needs 1 or more, or to be left out."
+                )
         self._scheduler = scheduler
         self._queues = queues
-        self._lease = lease.total_seconds()
-        self._grace = duration_micros(grace, "grace") / 1_000_000
         self._own = Registry()
         self._shift = Shift(self._muster)
 

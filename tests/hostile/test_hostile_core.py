@@ -210,6 +210,76 @@ def test_a_job_of_anything_is_a_job_or_refused(fields, name):
         assert scheduler.get(job.id).job.args == job.args
 
 
+TAKING = {
+    "push": lambda scheduler, value: scheduler.push(value),
+    "push_many": lambda scheduler, value: scheduler.push_many(value),
+    "push_many of": lambda scheduler, value: scheduler.push_many([Job("greet"), value]),
+    "push_scheduled": lambda scheduler, value: scheduler.push_scheduled(value),
+    "push_in": lambda scheduler, value: scheduler.push_in(value, Job("greet")),
+    "push_in what": lambda scheduler, value: scheduler.push_in(timedelta(1), value),
+    "task.push_in": lambda scheduler, value: scheduler.tasks["greet"].push_in(value),
+    "task.push_at": lambda scheduler, value: scheduler.tasks["greet"].push_at(value),
+    "get": lambda scheduler, value: scheduler.get(value),
+    "cancel": lambda scheduler, value: scheduler.cancel(value),
+    "retry": lambda scheduler, value: scheduler.retry(value),
+    "reschedule": lambda scheduler, value: scheduler.reschedule("ready", value),
+    "result": lambda scheduler, value: scheduler.result("done", value),
+    "jobs": lambda scheduler, value: list(scheduler.jobs(state=value)),
+    "jobs of queue": lambda scheduler, value: list(scheduler.jobs(queue=value)),
+    "jobs of name": lambda scheduler, value: list(scheduler.jobs(name=value)),
+    "pause": lambda scheduler, value: scheduler.pause(value),
+    "resume": lambda scheduler, value: scheduler.resume(value),
+    "purge": lambda scheduler, value: scheduler.purge(value),
+    "purge older": lambda scheduler, value: scheduler.purge("dead", older_than=value),
+    "purge of queue": lambda scheduler, value: scheduler.purge("dead", queue=value),
+    "job": lambda scheduler, value: scheduler.job(value),
+    "job name": lambda scheduler, value: scheduler.job(name=value)(lambda: None),
+    "job queue": lambda scheduler, value: scheduler.job(name="other", queue=value)(lambda: None),
+    "job timeout": lambda scheduler, value: scheduler.job(name="other", timeout=value)(lambda: None),
+    "job priority": lambda scheduler, value: scheduler.job(name="other", priority=value)(lambda: None),
+    "url": lambda _, value: Scheduler(value),
+    "namespace": lambda _, value: Scheduler("memory://", value),
+    "keep_done": lambda _, value: Scheduler("memory://", keep_done=value),
+    "keep_dead": lambda _, value: Scheduler("memory://", keep_dead=value),
+    "max_payload": lambda _, value: Scheduler("memory://", max_payload=value),
+    "queues": Worker,
+    "slots": lambda scheduler, value: Worker(scheduler, {"default": value}),
+    "queue": lambda scheduler, value: Worker(scheduler, {value: 1} if isinstance(value, str | bytes | int) else {}),
+    "lease": lambda scheduler, value: Worker(scheduler, lease=value),
+    "grace": lambda scheduler, value: Worker(scheduler, grace=value),
+    "register": lambda scheduler, value: Worker(scheduler).register_handler(value, print),
+    "handler": lambda scheduler, value: Worker(scheduler).register_handler("other", value),
+}
+"""Everything that takes something from its caller."""
+ODDITIES = [NAIVE, timedelta.min, timedelta.max, timedelta(0), float("nan"), float("inf"), -1, 0, 2**64, True, "",
+            "\0", "\ud800", b"", [], {}, [None], object(),
+            datetime(9999, 12, 31, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)]  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", TAKING)
+def test_every_verb_takes_anything_or_refuses_it_and_then_nothing_is_stored(verb):
+    with scheduled() as scheduler:
+        scheduler.job(lambda: None, name="greet")
+        scheduler.push(Job("greet", id="done"))
+        Worker(scheduler).drain()
+        scheduler.push(Job("greet", id="ready"))
+
+        @fuzzed(30)
+        @given(st.sampled_from(ODDITIES) | ANYTHING | st.lists(ANYTHING, max_size=2))
+        def try_it(value):
+            before = scheduler.counts()
+            with contextlib.suppress(
+                GoschedsError, TypeError, AttributeError
+            ):  # Python's own, for what is of no use at all
+                TAKING[verb](scheduler, value)
+                return
+            assert scheduler.counts() == before
+
+        for value in ODDITIES:
+            try_it.hypothesis.inner_test(value)
+        try_it()
+
+
 @fuzzed(200)
 @given(ANYTHING, ANYTHING, ANYTHING, ANYTHING)
 def test_a_retry_policy_of_anything_is_one_or_refused(max_attempts, base, cap, max_crashes):

@@ -48,6 +48,8 @@ COMMANDS = {
 """The commands by topic: each with its module, and its line in the help, which does not import it."""
 
 _MODULES = {name: module for topic in COMMANDS.values() for name, (module, _) in topic.items()}
+PART = 500
+"""Characters of an error's beginning, and of its end, that are shown where somebody typed something longer."""
 _PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]+@")
 
 
@@ -96,8 +98,10 @@ class Commands(click.Group):
 
 
 def one_line(message: str) -> str:
-    """An error as it may be shown: on one line, a URL's password hidden."""
-    return _PASSWORD.sub(r"\1:***@", " ".join(message.split()))
+    """An error as it may be shown: on one line, a URL's password hidden, and nothing that would steer the terminal."""
+    shown = "".join(character if character.isprintable() else " " for character in message)
+    hidden = _PASSWORD.sub(r"\1:***@", " ".join(shown.split()))
+    return hidden if len(hidden) <= 2 * PART else f"{hidden[:PART]} … {hidden[-PART:]}"
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -47,12 +48,16 @@ def json_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def print_json(value: Any) -> None:
-    """A value as indented JSON, in UTF-8 whatever the terminal's encoding; a store's text that is none, as escapes."""
+    """A value as indented JSON, in UTF-8 whatever the terminal's encoding; what is no text, or steers, is escaped."""
     try:
-        text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
+        text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
     except UnicodeEncodeError:
-        text = json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2).encode()
-    click.echo(text)
+        text = json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=2)
+    click.echo(re.sub(r"[^ -~\n]", _escaped, text).encode())
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 
 def print_table(columns: Sequence[Column[T]], items: Sequence[T], empty: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import msgspec
 
-from goscheds.cli.output import print_json
+from goscheds.cli.output import clean, print_json
 from goscheds.cli.target import store_options
 from goscheds.cli.times import duration, moment
 from goscheds.job import Job
@@ -70,8 +70,8 @@ def push(
     job = _job(scheduler, name, {**(args or {}), **dict(pairs)}, options)
     id = _push(scheduler, job, delay, at)
     if id != job.id:
-        click.echo(f"Not pushed: the live job {id} has the unique key {job.unique_key!r}.", err=True)
-    click.echo(id, err=wait)
+        click.echo(f"Not pushed: the live job {clean(id)} has the unique key {job.unique_key!r}.", err=True)
+    click.echo(clean(id), err=wait)
     if wait:
         print_json(scheduler.result(id))
 

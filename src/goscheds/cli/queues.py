@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import click
 
+from goscheds.cli.output import clean
 from goscheds.cli.progress import patiently
 from goscheds.cli.target import store_options
 from goscheds.cli.times import duration
@@ -23,7 +24,7 @@ def pause(scheduler: Scheduler, queues: Sequence[str]) -> None:
     """Hand out nothing of QUEUE until it is resumed. Pushing goes on, and running jobs end."""
     for queue in queues:
         scheduler.pause(queue)
-        click.echo(f"{queue} is paused; {_waiting(scheduler, queue)}.")
+        click.echo(f"{clean(queue)} is paused; {_waiting(scheduler, queue)}.")
 
 
 @click.command()
@@ -34,7 +35,7 @@ def resume(scheduler: Scheduler, queues: Sequence[str]) -> None:
     for queue in queues:
         paused = queue in scheduler.counts().paused
         scheduler.resume(queue)
-        click.echo(f"{queue} {'is resumed' if paused else 'was not paused'}; {_waiting(scheduler, queue)}.")
+        click.echo(f"{clean(queue)} {'is resumed' if paused else 'was not paused'}; {_waiting(scheduler, queue)}.")
 
 
 def _waiting(scheduler: Scheduler, queue: str) -> str:

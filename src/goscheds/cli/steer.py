@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import click
 
+from goscheds.cli.output import clean
 from goscheds.cli.target import store_options
 from goscheds.cli.times import duration, moment
 from goscheds.errors import JobNotFound, NotMoved
@@ -63,7 +64,7 @@ def _each(ids: Sequence[str], verb: Callable[[str], str]) -> None:
     refused = False
     for id in ids:
         try:
-            click.echo(f"{id} {verb(id)}.")
+            click.echo(f"{clean(id)} {verb(id)}.")
         except (JobNotFound, NotMoved) as error:
             click.echo(f"Error: {error}", err=True)
             refused = True
