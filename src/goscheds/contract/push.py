@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -25,7 +27,7 @@ from goscheds.contract.bench import (
 )
 from goscheds.contract.case import Case, Clients
 from goscheds.contract.processes import Start
-from goscheds.record import Outcome, State
+from goscheds.record import Claim, Move, Outcome, State
 from goscheds.store import Erasable, Store
 
 AWKWARD = (
@@ -66,6 +68,22 @@ class Push(Case):
         batch = [*jobs(300), *jobs(300, delay=HOUR), *jobs(300, queue="other")]
         assert store.push(batch) == ids(batch)
         assert {one.record.id for one in rows(store, limit=1000)} == set(ids(batch))
+
+    @pytest.mark.parametrize("field", ["id", "name", "queue", "unique_key", "priority", "timeout", "delay"])
+    def test_p2_a_batch_with_a_job_that_can_not_be_kept_lands_whole_or_not_at_all(
+        self, store: Store, field: str
+    ) -> None:
+        absurd: tuple[Any, ...] = (
+            (2**70, -(2**70)) if field in ("priority", "timeout", "delay") else ("\ud800", "x" * 70_000)
+        )
+        for number, value in enumerate(absurd):
+            batch = [job(f"before-{number}"), replace(job(f"odd-{number}"), **{field: value}), job(f"after-{number}")]
+            try:
+                expected = store.push(batch)
+            except Exception:  # noqa: BLE001 - the core never asks for it, so that no error of its own is promised
+                expected = []
+            landed = [one.id for one in batch if any(found.record.id == one.id for found in rows(store))]
+            assert landed == expected, f"of a batch with {field}={value!r:.20}"
 
     def test_p2_an_empty_batch_is_no_batch(self, store: Store) -> None:
         assert store.push([]) == []
@@ -152,6 +170,18 @@ class Push(Case):
             store.settle(worker, [Outcome.done(claim, meta=every_byte, result=text)])
             settled = row(store, claim.record.id)
             assert (settled.record.payload, settled.record.meta, settled.result) == (payload, every_byte, text)
+
+    @pytest.mark.parametrize("end", [Outcome.done, Outcome.dead, Outcome.cancelled, Outcome.retry, Outcome.released])
+    def test_p4_a_job_keeps_its_payload_whatever_becomes_of_it(
+        self, store: Store, end: Callable[[Claim, bytes], Outcome]
+    ) -> None:
+        payload = b"\xff\x00{ no JSON"
+        worker, claim = take_one(store, job(payload=payload))
+        store.settle(worker, [end(claim, b"account")])
+        settled = row(store, claim.record.id).record
+        assert (settled.payload, settled.meta) == (payload, b"account")
+        store.move([Move.retry(claim.record.id)])
+        assert store.claim("default", worker, 1, 0)[0].record.payload == payload
 
     def test_p4_a_payload_of_a_megabyte_comes_back(self, store: Store) -> None:
         payload = bytes(range(256)) * 4096

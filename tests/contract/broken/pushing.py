@@ -39,6 +39,15 @@ class StopsABatchAtAConflict(Intact):
         return ids
 
 
+@breaks("P2")
+class KeepsWhatComesBeforeAJobThatItCanNotKeep(Intact):
+    def push(self, jobs):
+        ids = super().push([job for job in jobs if job.timeout.bit_length() < 64])
+        if len(ids) < len(jobs):
+            raise StoreError("a timeout is too long")
+        return ids
+
+
 @breaks("P3")
 class ReplacesAJobOfTheSameId(Intact):
     def _push(self, record):
@@ -60,6 +69,16 @@ class RefusesARepeatedPush(Intact):
 class CutsPayloadsAtNul(Intact):
     def _push(self, record):
         return super()._push(replace(record, payload=record.payload.split(b"\x00")[0]))
+
+
+@breaks("P4")
+class ForgetsThePayloadOfTheDead(Intact):
+    def settle(self, worker, outcomes):
+        accepted = super().settle(worker, outcomes)
+        for outcome in outcomes:
+            if outcome.verb is Verb.DEAD and (job := self._books.jobs.get(outcome.id)):
+                job.record = replace(job.record, payload=b"")
+        return accepted
 
 
 @breaks("P4")

@@ -153,7 +153,7 @@ class PostgresStore(SqlStore[Run]):
                 run(self.sql.push, **_columns(jobs, Record.__struct_fields__))
             return [job.id for job in jobs]
         if len({job.id for job in jobs}) < len(jobs):  # what becomes of the second depends on the key of the first
-            return [id for job in jobs for id in self._push(run, [job])]
+            return self._push(run, jobs[: len(jobs) // 2]) + self._push(run, jobs[len(jobs) // 2 :])
         run(self.sql.push, **_columns(jobs, Record.__struct_fields__))
         named: dict[str, str] = dict(run(self.sql.holders, **_columns(jobs, ("id", "unique_key"))))
         again = iter(self._push(run, [job for job in jobs if not named[job.id]]))  # the key's holder is gone
