@@ -76,6 +76,9 @@ class Verb(StrEnum):
     RELEASED = "released"
 
 
+DONE = Verb.DONE  # in Python 3.11 a member takes 0.1 µs to find, as long as half of what an outcome does
+
+
 class Outcome(Struct, frozen=True, gc=False):
     """What became of a claim. Made by the named constructors alone, so that no invalid mix of fields is written."""
 
@@ -94,7 +97,7 @@ class Outcome(Struct, frozen=True, gc=False):
         cls, claim: Claim, meta: bytes = b"", result: bytes = b"", *, keep: bool = True, jobs: Sequence[Record] = ()
     ) -> Outcome:
         """The handler returned."""
-        return cls(claim.record.id, claim.fence, Verb.DONE, meta, 0, 0, result, keep, tuple(jobs) if jobs else ())
+        return cls(claim.record.id, claim.fence, DONE, meta, 0, 0, result, keep, tuple(jobs) if jobs else ())
 
     @classmethod
     def retry(cls, claim: Claim, meta: bytes = b"", *, delay: int = 0, execute_at: int = 0) -> Outcome:

@@ -23,6 +23,7 @@ from goscheds.contract.bench import (
     LONG,
     PATIENCE,
     PROMPT,
+    SECOND,
     SHORT,
     background,
     eventually,
@@ -444,6 +445,18 @@ def test_an_idle_wait_is_one_request(start, connect):
             assert not wait()
             assert requests(server) == asked
             assert calls(server) <= 12
+
+
+def test_what_is_due_is_waited_for_and_not_asked_for_again_and_again(start, connect):
+    private = start()
+    store = connect(at=private.url)
+    worker = hire(store)
+    with Redis.from_url(private.url) as server:
+        for number in range(5):
+            store.push([job(f"{number}", delay=SECOND // 5)])
+            server.config_resetstat()
+            assert store.promote(worker, 1, PATIENCE) == 1
+            assert requests(server)["evalsha"] <= 3, "the first look, perhaps one just before it was due, and the last"
 
 
 @pytest.mark.parametrize("priority", [0, 5])

@@ -6,7 +6,7 @@ Heaps are cleaned lazily: an entry counts only while its job still stands in tha
 from __future__ import annotations
 
 import heapq
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from goscheds.clock import Clock
 from goscheds.record import SETTLED, Query, Record, Row, State, Verb
 
+SCHEDULED, READY, ACTIVE = State.SCHEDULED, State.READY, State.ACTIVE  # in Python 3.11 a member takes 0.1 µs to find
 SETTLING = {Verb.DONE: State.DONE, Verb.DEAD: State.DEAD, Verb.CANCELLED: State.CANCELLED}
 
 
@@ -56,7 +57,7 @@ class Books:
         self._serial = 0
         self._front = 0
         self.jobs: dict[str, Job] = {}
-        self.counts: Counter[tuple[str, State]] = Counter()
+        self.counts: defaultdict[tuple[str, State], int] = defaultdict(int)
         self.settled: dict[State, dict[str, None]] = {state: {} for state in SETTLED}  # in order of settling
         self.held: defaultdict[str, dict[str, None]] = defaultdict(dict)  # by worker
         self.holders: dict[str, str] = {}  # unique key -> id
@@ -77,13 +78,13 @@ class Books:
         if due <= now:
             self.make_ready(job, self._next())
         else:
-            self._enter(job, State.SCHEDULED)
+            self._enter(job, SCHEDULED)
             job.place = self._next()
             heapq.heappush(self._scheduled, (due, job.place, job.record.id))
 
     def make_ready(self, job: Job, place: int) -> None:
         """Put a job into its queue's line."""
-        self._enter(job, State.READY)
+        self._enter(job, READY)
         job.place = place
         heapq.heappush(self._lines[job.record.queue], (-job.record.priority, place, job.record.id))
 
@@ -96,7 +97,7 @@ class Books:
     def take(self, job: Job, worker: str) -> None:
         """Put a job into a worker's hands, under a new fence."""
         cancelling = job.cancelling
-        self._enter(job, State.ACTIVE)
+        self._enter(job, ACTIVE)
         job.fence += 1
         job.worker, job.cancelling = worker, cancelling
         self.held[worker][job.record.id] = None
@@ -119,7 +120,7 @@ class Books:
         while line:
             _, place, id = heapq.heappop(line)
             job = self.jobs.get(id)
-            if job and job.state is State.READY and job.place == place:
+            if job and job.state is READY and job.place == place:
                 return job
         return None
 
@@ -128,7 +129,7 @@ class Books:
         while self._scheduled:
             _, place, id = self._scheduled[0]
             job = self.jobs.get(id)
-            if job and job.state is State.SCHEDULED and job.place == place:
+            if job and job.state is SCHEDULED and job.place == place:
                 return job
             heapq.heappop(self._scheduled)
         return None
@@ -173,6 +174,6 @@ class Books:
             job.result = b""
         elif job.record.unique_key:
             del self.holders[job.record.unique_key]
-        if job.state is State.ACTIVE:
+        if job.state is ACTIVE:
             del self.held[job.worker][job.record.id]
             job.worker, job.cancelling = "", False

@@ -15,7 +15,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from goscheds.backends.memory.books import SETTLING, Books, Job
+from goscheds.backends.memory.books import ACTIVE, READY, SCHEDULED, SETTLING, Books, Job
 from goscheds.clock import Clock, SystemClock
 from goscheds.record import (
     LIVE,
@@ -34,6 +34,8 @@ from goscheds.record import (
     WorkerInfo,
 )
 from goscheds.store import DUTY_LEASE, Capability
+
+RETRY, RELEASED = Verb.RETRY, Verb.RELEASED
 
 
 @dataclass(slots=True)
@@ -137,7 +139,7 @@ class MemoryStore:
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
         with self._changed:
             accepted = [outcome.id for outcome in outcomes if self._settle(worker, outcome)]
-            released = {outcome.id for outcome in outcomes if outcome.verb is Verb.RELEASED}
+            released = {outcome.id for outcome in outcomes if outcome.verb is RELEASED}
             self._books.release([id for id in accepted if id in released and id in self._books.held[worker]])
             self._changed.notify_all()
         return accepted
@@ -152,7 +154,7 @@ class MemoryStore:
         job = self._books.jobs.get(outcome.id)
         if job is None or not outcome.fence or job.fence != outcome.fence:
             return False
-        if job.state is not State.ACTIVE:
+        if job.state is not ACTIVE:
             return True  # this fence has settled it: the answer was lost on the way
         if job.worker != worker:
             return False
@@ -169,7 +171,7 @@ class MemoryStore:
             self._books.settle(job, state, outcome.result)
             if not outcome.keep:
                 self._books.delete(job)
-        elif outcome.verb is Verb.RETRY:
+        elif outcome.verb is RETRY:
             self._books.enqueue(job, outcome.execute_at, outcome.delay)
         # else released: it goes to the front with its batch, in `settle`
 
@@ -201,7 +203,7 @@ class MemoryStore:
         while self._deadlines and self._deadlines[0][0] <= self.now() and len(claims) < limit:
             _, fence, id = heapq.heappop(self._deadlines)
             job = self._books.jobs.get(id)
-            if job and job.state is State.ACTIVE and job.fence == fence:
+            if job and job.state is ACTIVE and job.fence == fence:
                 claims.append(self._take(job, worker, Lost.DEADLINE))
         return claims
 
@@ -259,14 +261,14 @@ class MemoryStore:
         job = self._books.jobs.get(move.id)
         if job is None:
             return None
-        waiting = job.state in (State.SCHEDULED, State.READY)
+        waiting = job.state in (SCHEDULED, READY)
         if move.verb is MoveVerb.CANCEL and waiting:
             self._books.settle(job, State.CANCELLED, b"")
         elif move.verb is MoveVerb.CANCEL:
-            job.cancelling = job.state is State.ACTIVE
+            job.cancelling = job.state is ACTIVE
         elif move.verb is MoveVerb.RESCHEDULE and waiting:
             self._books.enqueue(job, move.execute_at, move.delay)
-        elif move.verb is MoveVerb.RETRY and job.state not in (State.READY, State.ACTIVE) and self._books.key_free(job):
+        elif move.verb is MoveVerb.RETRY and job.state not in (READY, ACTIVE) and self._books.key_free(job):
             job.record = replace(job.record, meta=move.meta or job.record.meta)
             self._books.enqueue(job, 0, 0)
         return job.state

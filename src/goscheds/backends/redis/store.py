@@ -10,7 +10,7 @@ from redis import Redis
 from goscheds.backends.redis import codec
 from goscheds.backends.redis.client import PROMPT, check_server, make_client
 from goscheds.backends.redis.scripts import Line
-from goscheds.backends.redis.waiting import Waiting
+from goscheds.backends.redis.waiting import AHEAD, Waiting
 from goscheds.errors import SchemaTooNew
 from goscheds.foreign import stored
 from goscheds.record import LIVE, Claim, Counts, Heartbeat, Move, Outcome, Page, Query, Record, Row, State, WorkerInfo
@@ -126,7 +126,7 @@ class RedisStore:
                 if promoted > 0:
                     return int(promoted)
                 last = left() < due  # then there is nothing to look for after this rest
-                self._waiting.rest(left, min(pause, due), bell if promoted == 0 else None)
+                self._waiting.rest(left, min(pause, due - AHEAD), bell if promoted == 0 else None)
                 if last and left() <= 0:
                     return None if promoted < 0 else 0
 

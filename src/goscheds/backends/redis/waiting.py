@@ -16,8 +16,9 @@ from goscheds.backends.redis.client import BLOCK
 
 Left = Callable[[], float]
 """Seconds that are left."""
-FINE = 0.002
-"""Seconds that are waited out more finely than a socket can."""
+# Seconds that are waited out more finely than a socket can; and for which who waits for a moment oversleeps, and is on
+# the way to the server, at the least. The server's clock says what is due: who comes too early is told so.
+FINE, AHEAD = 0.003, 0.0002
 
 
 class Waiting:
@@ -79,7 +80,7 @@ class Waiting:
         """Wait for the time, and for a bell if there is one. It may be shorter."""
         until = time.monotonic() + max(0.0, min(left(), seconds))
         if bell:  # a socket waits in whole milliseconds, and up to one longer
-            rung = bell.get_message(timeout=max(0, int((until - time.monotonic()) * 1000)) / 1000)
+            rung = bell.get_message(timeout=max(0, int((until - time.monotonic()) * 1000) - 1) / 1000)
             if rung or until - time.monotonic() > FINE:
                 return
         with self._changed:

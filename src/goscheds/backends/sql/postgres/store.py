@@ -23,7 +23,9 @@ from goscheds.record import Claim, Heartbeat, Outcome, Record
 from goscheds.store import DUTY_LEASE
 
 PULSE = 0.25  # seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer
-ATTEMPTS = 5  # at a transaction that met another one
+# Attempts at a transaction that met another one; and microseconds for which who waits for a job to be due oversleeps,
+# and is on the way to the server, at the least. The server's clock says what is due: who comes too early is told so.
+ATTEMPTS, AHEAD = 5, 200
 
 T = TypeVar("T")
 
@@ -97,10 +99,10 @@ class PostgresStore(SqlStore[Run]):
         with self._waiting():
             while not over:
                 heard = {topic: self._bell.heard(topic) for topic in (DUTIES, STANDBY)}
-                (holder, expires_at, due, now), *moved = self._query(self.sql.promote, **lead)
+                (holder, expiry, due, now), *moved = self._query(self.sql.promote, **lead)
                 self._bell.ring(*(promoted := {queue: count for queue, count, _, _ in moved if count}))
                 answer = sum(promoted.values()) if holder == worker else None
-                topic, wake = (DUTIES, min(expires_at - lease // 4, due)) if answer == 0 else (STANDBY, expires_at)
+                topic, wake = (DUTIES, min(expiry - lease // 4, due - AHEAD)) if answer == 0 else (STANDBY, expiry)
                 over = bool(promoted) or not self._bell.wait(worker, topic, heard[topic], until, (wake - now) / SECOND)
                 over |= time.monotonic() >= until  # the next call begins with a look
         return answer
