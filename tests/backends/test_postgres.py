@@ -20,6 +20,7 @@ import pytest
 from psycopg.sql import Literal
 
 from goscheds.backends.sql.postgres import PostgresStore, connect, listener
+from goscheds.backends.sql.postgres.line import FIRST, Lines
 from goscheds.contract.bench import (
     HOUR,
     LATE,
@@ -198,6 +199,15 @@ def crowded(database: str) -> Iterator[PostgresStore]:
 
 
 NEW = {"name": "job", "queue": "default", "payload": b"", "meta": b"", "execute_at": 0, "delay": HOUR, "priority": 0}
+SETTLEMENT = {
+    "worker": "worker",
+    "id": ["none"] * 10,
+    "keep": [True] * 10,
+    **dict.fromkeys(("fence", "target", "execute_at", "delay"), [1] * 10),
+    **dict.fromkeys(("meta", "result"), [b""] * 10),
+}
+WHOLE = Lines().parts("default")
+PARTS = {"high": [32767, 0, -1], "low": [1, 0, -32768], "place": [FIRST, 1, FIRST]}  # as after a claim of priority 0
 STATEMENTS = {
     "push_one": {**NEW, "id": "new", "timeout": 0},
     "push": {
@@ -209,7 +219,7 @@ STATEMENTS = {
     "heartbeat": {"worker": "worker", "lease": 3600 * SECOND, "info": b""},
     "held": {"worker": "other"},
     "astray": {"worker": "worker"},
-    "claim": {"queue": "default", "worker": "worker", "limit": 10},
+    "claim": {"queue": "default", "worker": "worker", "limit": 10, **WHOLE},
     "promote": {"worker": "worker", "lease": 10, "limit": 10},
     "outlook": {},
     "overdue": {"worker": "other", "limit": 10},
@@ -224,13 +234,8 @@ STATEMENTS = {
     "retry": {"id": "none", "meta": b""},
     "lock": {"ids": ["none"] * 10},
     "holders": {"id": ["none"] * 10, "unique_key": ["none"] * 10},
-    "settle": {
-        "worker": "worker",
-        "id": ["none"] * 10,
-        "keep": [True] * 10,
-        **dict.fromkeys(("fence", "target", "execute_at", "delay"), [1] * 10),
-        **dict.fromkeys(("meta", "result"), [b""] * 10),
-    },
+    "settle": SETTLEMENT,
+    "settle_and_claim": {**SETTLEMENT, "queue": "default", "limit": 10, **PARTS},
 }
 
 
@@ -281,7 +286,98 @@ class TestPlans:
         assert (generic > 0, custom) == (True, 0)
 
 
+@pytest.mark.slow
+class TestHeldSnapshot:
+    """While a transaction anywhere sees the past: what was worked off since is never cleared away, and who steps over
+    it reads a page for every thirty jobs or so (C3). That is not for verbs that are called again and again."""
+
+    WORKED_OFF = 6_000
+
+    @pytest.fixture
+    def worked(self, database: str, store: PostgresStore) -> Iterator[PostgresStore]:
+        """A store whose one worker has worked off jobs of two priorities, and has more of each before it."""
+        with closing(psycopg.connect(database)) as other:
+            other.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            other.execute("SELECT count(*) FROM goscheds_jobs")
+            store.heartbeat("worker", 3600, b"")
+            for _ in range(self.WORKED_OFF // 1_000):
+                store.push(jobs(500, priority=1) + jobs(500))
+                claims = store.claim("default", "worker", 1_000, 0)
+                store.settle("worker", [Outcome.done(claim, keep=False) for claim in claims])
+            store.push(
+                [job(f"{name}-{priority}", priority=priority) for priority in (1, 0) for name in ("next", "last")]
+            )
+            yield store
+
+    def test_a_claim_begins_where_the_last_one_ended(self, worked):
+        found = worked._take(worked.sql.claim, "default", worker="worker", limit=1)[0]
+        assert [row[0] for row in found] == ["next-1"]
+        beginning = worked._lines.parts("nothing is known of this queue")
+        worked._lines._whole["default"] = time.monotonic() + 3600
+        known = {"queue": "default", "worker": "worker", "limit": 1}
+        assert _pages(worked, "claim", known | beginning) > self.WORKED_OFF / 80
+        assert _pages(worked, "claim", known | worked._lines.parts("default")) < 40
+
+    def test_a_round_of_recovery_and_a_scheduled_push_read_as_little(self, worked):
+        worked.push(jobs(2_000, delay=1))
+        eventually(lambda: worked.promote("worker", 2_000, 0.1))
+        assert _pages(worked, "held", {"worker": "worker"}) > self.WORKED_OFF / 40
+        assert _pages(worked, "astray", {"worker": "worker"}) < 30
+        assert _pages(worked, "outlook", {}) > 40
+        assert _pages(worked, "push_one", STATEMENTS["push_one"]) < 20
+
+
+class TestLines:
+    """Who claims from where the last claim ended overlooks nothing for good."""
+
+    @pytest.fixture
+    def along(self, store: PostgresStore) -> PostgresStore:
+        """A store whose claims begin at the third of three jobs, for the next hour."""
+        store.push([job("first"), job("second"), job("third")])
+        store.heartbeat("worker", 3600, b"")
+        assert ids(store.claim("default", "worker", 2, 0)) == ["first", "second"]
+        store._lines._whole["default"] = time.monotonic() + 3600
+        assert len(store._lines.parts("default")["low"]) > 1
+        return store
+
+    def _push_late(self, database: str, store: PostgresStore) -> None:
+        """As a push that drew its place before the others, and is committed only now."""
+        store.push([job("late")])
+        sql(database, "UPDATE goscheds_jobs SET seq = 1 WHERE id = 'late' AND ns = %s", store._ns)
+
+    def test_what_was_committed_late_is_found_before_a_claim_says_that_there_is_nothing(self, database, along):
+        self._push_late(database, along)
+        assert ids(along.claim("default", "worker", 2, 0)) == ["third"]
+        assert ids(along.claim("default", "worker", 2, 0)) == ["late"]
+
+    def test_it_is_found_after_a_while_in_a_queue_that_is_never_empty(self, database, along):
+        self._push_late(database, along)
+        along._lines._whole["default"] = time.monotonic()
+        assert ids(along.claim("default", "worker", 1, 0)) == ["late"]
+
+    def test_and_by_a_claim_that_came_with_a_settle(self, database, along):
+        (third,) = along.claim("default", "worker", 1, 0)
+        self._push_late(database, along)
+        accepted, claims = along.settle_and_claim("worker", [Outcome.done(third)], "default", 5)
+        assert (accepted, ids(claims)) == (["third"], ["late"])
+
+    @pytest.mark.parametrize(("took", "pause"), [(0.001, 0.0), (0.1, 1.9), (10.0, 5.0)])
+    def test_a_look_from_the_beginning_is_due_after_twenty_times_what_the_last_one_took(self, took, pause):
+        lines = Lines()
+        now = time.monotonic()
+        assert lines.note("default", lines.parts("default"), [], now - took)
+        assert lines._whole["default"] - now == pytest.approx(pause, abs=0.1)
+
+
 EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
+
+
+def _pages(store: PostgresStore, name: str, parameters: dict) -> int:
+    """How many a statement touches, which has no effect."""
+    with store._pool.connection() as connection, connection.transaction(force_rollback=True):
+        known = {"ns": store._ns, "channel": "", **parameters}
+        ((plan,),) = connection.execute(f"{EXPLAIN} {getattr(store.sql, name)}", known).fetchone()
+    return plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
 
 
 def _frugal(answer: tuple) -> None:

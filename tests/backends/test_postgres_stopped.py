@@ -14,22 +14,23 @@ import pytest
 
 from goscheds.backends.sql.postgres import PostgresStore, connect
 from goscheds.chaos.rig import via
-from goscheds.contract.bench import LATE, background, eventually, gather, hire, ids, job
+from goscheds.contract.bench import LATE, background, eventually, gather, hire, ids, job, jobs
 from goscheds.errors import StoreUnavailable
 from goscheds.record import Outcome
 
-EXECUTE = b"E"
+EXECUTE, SYNC = b"E", b"S"
 
 
 class Relay:
-    """Stands between clients and the server, and lets nothing more through after so many messages."""
+    """Stands between clients and the server, and takes note of what clients write, once it is told to."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._ends: list[socket.socket] = []
         self.port = self._listening.getsockname()[1]
-        self.stops_after = 0  # messages of the kind Execute, of whichever client comes to it; 0 for never
+        self.writes: list[list[bytes]] | None = None  # the kinds of the messages in each
+        self.stops_after = 0  # messages of the kind Execute; from then on nothing comes through
         self._stopped: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -53,17 +54,20 @@ class Relay:
             while data := client.recv(1 << 20):
                 if client in self._stopped:
                     continue
-                server.sendall(self._until_the_stop(client, data) if self.stops_after else data)
+                if self.writes is not None:
+                    messages = list(_messages(data))
+                    self.writes.append([message[:1] for message in messages])
+                    data = self._until_the_stop(client, messages)
+                server.sendall(data)
 
-    def _until_the_stop(self, client: socket.socket, data: bytes) -> bytes:
-        messages = list(_messages(data))
+    def _until_the_stop(self, client: socket.socket, messages: list[bytes]) -> bytes:
         for number, message in enumerate(messages, 1):
-            if message[:1] == EXECUTE:
+            if self.stops_after and message[:1] == EXECUTE:
                 self.stops_after -= 1
                 if not self.stops_after:
                     self._stopped.add(client)
                     return b"".join(messages[:number])
-        return data
+        return b"".join(messages)
 
     def _down(self, server: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
@@ -102,17 +106,34 @@ def opened(postgres_url: str, relay: Relay) -> Iterator[Callable[[str], Postgres
         store.close()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("said", [1, 2])
-def test_jobs_of_one_who_never_ends_its_transaction_are_recovered(
-    postgres_url: str, relay: Relay, opened: Callable[[str], PostgresStore], said: int
+@pytest.mark.parametrize("prepared", [True, False])
+def test_a_settle_and_the_next_claim_are_one_statement_in_one_write(
+    postgres_url: str, relay: Relay, opened: Callable[[str], PostgresStore], prepared: bool
 ) -> None:
-    """Stopped between two writes, or the network cut one in two (L2): the server waits for the end, jobs locked."""
+    """A process that is stopped (L2) has sent all of it, or nothing."""
+    store = opened(via(postgres_url, relay.port) + ("" if prepared else "?pgbouncer=on"))
+    worker = hire(store)
+    store.push(jobs(30))
+    claims = store.claim("default", worker, 5, 0)
+    for _ in range(3):
+        _, claims = store.settle_and_claim(worker, [Outcome.done(claim) for claim in claims], "default", 5)
+    relay.writes = written = []
+    accepted, following = store.settle_and_claim(worker, [Outcome.done(claim) for claim in claims], "default", 5)
+    assert (accepted, len(following)) == (ids(claims), 5)
+    (write,) = [kinds for kinds in written if EXECUTE in kinds]
+    assert [kind for kind in write if kind in (EXECUTE, SYNC)] == [EXECUTE, SYNC]
+
+
+@pytest.mark.slow
+def test_jobs_of_one_who_never_ends_its_transaction_are_recovered(
+    postgres_url: str, relay: Relay, opened: Callable[[str], PostgresStore]
+) -> None:
+    """The network cut a write in two (L2): the server waits for the end, jobs locked."""
     store, other = opened(via(postgres_url, relay.port)), opened(postgres_url)
     store.heartbeat("stopped", 1.0, b"")
     store.push([job("one"), job("two"), job("next")])
     claims = store.claim("default", "stopped", 2, 0)
-    relay.stops_after = said
+    relay.writes, relay.stops_after = [], 1
     stopped = background(
         lambda: store.settle_and_claim("stopped", [Outcome.done(claim) for claim in claims], "default", 5)
     )

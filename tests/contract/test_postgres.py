@@ -1,11 +1,13 @@
 """The law on Postgres."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from servers import Server
 
-from goscheds.contract import Contract, Outage
+from goscheds.backends.sql.postgres.line import Lines
+from goscheds.backends.sql.rows import Values
+from goscheds.contract import Claim, Contract, Model, Outage, Pipelining
 
 
 class TestPostgres(Contract):
@@ -30,3 +32,20 @@ class TestPostgresOutage(Outage):
             server.start()
 
         return restart
+
+
+@pytest.mark.slow
+class TestPostgresAlongTheLine(Claim, Pipelining, Model):
+    """Claims that begin where the last one ended, as they do when a look from the beginning takes long."""
+
+    @pytest.fixture(autouse=True)
+    def long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def note(lines: Lines, queue: str, parts: dict[str, list[int]], rows: Sequence[Values], began: float) -> bool:
+            return noted(lines, queue, parts, rows, began - 3600)
+
+        noted = Lines.note
+        monkeypatch.setattr(Lines, "note", note)
+
+    @pytest.fixture
+    def store_url(self, postgres_url: str) -> str:
+        return postgres_url

@@ -14,7 +14,7 @@ _FOLDER = Path(__file__).parent
 def load(dialect: str, tokens: Mapping[str, str], parameter: str = r":\1") -> SimpleNamespace:
     """A dialect's statements, each an attribute; ``parameter`` is how its driver writes ``:name``.
 
-    What its file names in braces are tokens, and stand for their text in the other statements.
+    What its file names in braces are tokens, and stand for their text in the other statements, and in each other.
     """
     sections: dict[str, str] = {}
     for file in ("portable.sql", f"{dialect}/statements.sql"):
@@ -22,14 +22,14 @@ def load(dialect: str, tokens: Mapping[str, str], parameter: str = r":\1") -> Si
         for section in text.split("-- name: ")[1:]:
             name, _, statement = section.partition("\n")
             sections[name.strip()] = statement.strip()
-    tokens = {**tokens, **{name[1:-1]: text for name, text in sections.items() if name.startswith("{")}}
+    tokens = {**{name[1:-1]: text for name, text in sections.items() if name.startswith("{")}, **tokens}
     return SimpleNamespace(**{name: render(statement, tokens, parameter) for name, statement in sections.items()})
 
 
 def render(statement: str, tokens: Mapping[str, str], parameter: str = r":\1") -> str:
     """A statement as the dialect writes it."""
-    for token, text in tokens.items():
-        statement = statement.replace("{" + token + "}", text)
+    while (done := re.sub(r"\{(\w+)\}", lambda token: tokens.get(token[1], token[0]), statement)) != statement:
+        statement = done
     return re.sub(r"(?<!:):(\w+)", parameter, statement)
 
 

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import psycopg
+from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
@@ -32,19 +33,12 @@ DEFAULTS = (
 # one of their own making, and a session of theirs is everybody's: nothing may be set in it, and nothing is.
 SESSION = load("postgres", {}, r"%(\1)s").session
 
-patience = ContextVar("patience", default=20.0)
+patience = ContextVar("patience", default=10.0)
 """Seconds that a statement may take; libpq itself waits for ever on a connection that the other end has forgotten."""
 
-PROMPT = 10.0
-"""The same for what workers ask for, which is small: as long, a half-open connection keeps the duties from all."""
-
-CLASHES = (
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-    psycopg.errors.LockNotAvailable,  # an upgrade that would have kept everybody waiting
-    psycopg.errors.UniqueViolation,  # two moves made a key's holder at once; the second finds the first when repeated
-)
-"""What becomes of a transaction that met another one; it is repeated."""
+# What becomes of a transaction that met another one; it is repeated. A lock is not available for an upgrade that would
+# have kept everybody waiting; and of two moves that made a key's holder at once the second then finds the first.
+CLASHES = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable, errors.UniqueViolation)
 
 
 class Connection(psycopg.Connection[Any]):
@@ -94,16 +88,6 @@ def connect(url: str, *, pgbouncer: bool | None) -> Connection:
     connection.pooled = not own
     connection.prepare_threshold = 2 if own else None  # prepared in a session that the next statement may not get
     return connection
-
-
-@contextmanager
-def writing(connection: Connection) -> Iterator[Connection]:
-    """Use a connection; never again if it can't write: it leads to what was the primary, and a new one looks for it."""
-    try:
-        yield connection
-    except psycopg.errors.ReadOnlySqlTransaction:
-        connection.close()
-        raise
 
 
 def sound(connection: psycopg.Connection) -> bool:

@@ -46,8 +46,11 @@ worker
 = ANY (ARRAY(SELECT id FROM chosen))
 
 -- name: {earliest}
+-- Of those to come: who has the duties looks for the others already.
 coalesce(
-    (SELECT execute_at FROM goscheds_jobs WHERE ns = :ns AND state = 0 ORDER BY execute_at LIMIT 1), 9223372036854775807
+    (SELECT execute_at FROM goscheds_jobs
+     WHERE ns = :ns AND state = 0 AND execute_at > (SELECT {now}) ORDER BY execute_at LIMIT 1),
+    9223372036854775807
 )
 
 -- name: lock_schema
@@ -137,10 +140,10 @@ SELECT pushed, coalesce(
 )
 FROM unnest(:id::text[], :unique_key::text[]) AS t (pushed, key)
 
--- name: settle
+-- name: {settling}
 -- Rows are locked in the order of their ids, so that two settles never wait for each other; places in line go up in
--- the order of the batch, from below zero for those that go to the front. Gives the accepted, and whether it was just now.
-WITH clock AS MATERIALIZED (SELECT {now} AS moment),
+-- the order of the batch, from below zero for those that go to the front.
+clock AS MATERIALIZED (SELECT {now} AS moment),
 standing AS MATERIALIZED (
     SELECT t.*, moment, j.was, j.cancelling,
         CASE WHEN t.execute_at = 0 THEN moment ELSE t.execute_at END + t.delay AS due
@@ -179,9 +182,89 @@ standing AS MATERIALIZED (
     HAVING min(execute_at)
         < {earliest}
 )
+
+-- name: {claiming}
+-- Along the parts of the line: from a priority :high to a :low one all there is; or, where a :place is told, of one priority
+-- what comes from it on, and before that who was released, below zero. While an old snapshot is held, what was worked off is
+-- never cleared away, and a claim from the very beginning steps over all of it. (Postgres begins to read at the first
+-- priority and place that may match, but stops by priority alone: so the released are looked for apart.) A job may have
+-- come back to the line since the clock was read: it is never given before it was due.
+chosen AS MATERIALIZED (
+    SELECT id FROM unnest(:high::bigint[], :low::bigint[], :place::bigint[]) AS part (high, low, place)
+    CROSS JOIN LATERAL (
+        SELECT id FROM (
+            SELECT id FROM goscheds_jobs
+            WHERE ns = :ns AND state = 1 AND queue = :queue AND place > 0 AND priority = low AND seq < 0
+            ORDER BY seq LIMIT :limit {lock}
+        ) AS released
+        UNION ALL
+        SELECT id FROM (
+            SELECT id FROM goscheds_jobs
+            WHERE ns = :ns AND state = 1 AND queue = :queue AND priority <= high AND priority >= low AND seq >= place
+            ORDER BY priority DESC, seq LIMIT :limit {lock}
+        ) AS others
+    ) AS ready
+    WHERE EXISTS (SELECT 1 FROM before)
+      AND EXISTS (SELECT 1 FROM goscheds_workers
+                  WHERE ns = :ns AND id = :worker AND expires_at > (SELECT moment FROM clock))
+      AND NOT EXISTS (SELECT 1 FROM goscheds_paused WHERE ns = :ns AND queue = :queue)
+    LIMIT :limit
+), claimed AS (
+    UPDATE goscheds_jobs SET
+        state = 2, fence = {fence}, worker = :worker,
+        changed_at = CASE WHEN execute_at > moment THEN execute_at ELSE moment END,
+        deadline = CASE WHEN timeout BETWEEN 1 AND {most} THEN moment + timeout ELSE 0 END
+    FROM clock WHERE ns = :ns AND id {chosen}
+    RETURNING {claim}
+)
+
+-- name: settle
+-- Gives the accepted, and whether it was just now.
+WITH {settling}
 SELECT picked, fence, was = 2 FROM standing
 UNION ALL
 SELECT {ring}, 0, false FROM (SELECT topic, row_number() OVER () AS nth FROM topics) AS topics
+
+-- name: claim
+WITH clock AS MATERIALIZED (SELECT {now} AS moment), before AS MATERIALIZED (SELECT 1),
+{claiming}
+SELECT * FROM claimed
+
+-- name: settle_and_claim
+-- One statement, so that a client says all of it in one breath: one that is stopped between two keeps its jobs locked. What is
+-- settled by it is not seen by its claim, so it is for outcomes that make no job ready. Rows are waited for before any is
+-- claimed. The claims, and then the accepted in rows of the same shape, which have no name.
+WITH {settling}, before AS MATERIALIZED (SELECT count(*) FROM standing),
+{claiming}
+SELECT * FROM claimed
+UNION ALL
+SELECT picked, NULL, '', '', '', 0, 0, 0, 0, '', fence, 0, 0 FROM standing
+UNION ALL
+SELECT {ring}, NULL, '', '', '', 0, 0, 0, 0, '', 0, 0, 0
+FROM (SELECT topic, row_number() OVER () AS nth FROM topics) AS topics
+
+-- name: astray
+-- Looks between the workers with a good lease, whose own jobs are none of its business: what they worked off while an old
+-- snapshot is held would have to be stepped over each time.
+WITH clock AS MATERIALIZED (SELECT {now} AS moment),
+good AS MATERIALIZED (SELECT id FROM goscheds_workers WHERE ns = :ns AND expires_at > (SELECT moment FROM clock))
+SELECT 1 FROM good WHERE id = :worker AND (
+    EXISTS (SELECT 1 FROM goscheds_workers WHERE ns = :ns AND expires_at <= (SELECT moment FROM clock))
+    OR EXISTS (SELECT 1 FROM goscheds_jobs
+               WHERE ns = :ns AND state = 2 AND deadline > 0 AND deadline <= (SELECT moment FROM clock))
+    OR EXISTS (
+        SELECT 1 FROM (
+            SELECT id AS before, lag(id) OVER (ORDER BY id) AS after FROM good
+        ) AS gap CROSS JOIN LATERAL (
+            SELECT 1 FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker > after AND worker < before
+            ORDER BY worker LIMIT 1
+        ) AS stray
+    )
+    OR (SELECT true FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker < (SELECT min(id) FROM good)
+        ORDER BY worker LIMIT 1)
+    OR (SELECT true FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker > (SELECT max(id) FROM good)
+        ORDER BY worker LIMIT 1)
+)
 
 -- name: orphans
 -- First it ends sessions whose transaction has jobs of the lapsed worker locked and whose client says nothing: it was
@@ -239,7 +322,9 @@ lead AS (
     FROM placed WHERE ns = :ns AND id = picked
     RETURNING queue
 )
-SELECT duty, duty_until, {earliest}, {now} FROM (
+SELECT duty, duty_until, coalesce(
+    (SELECT execute_at FROM goscheds_jobs WHERE ns = :ns AND state = 0 ORDER BY execute_at LIMIT 1), 9223372036854775807
+), {now} FROM (
     SELECT duty, duty_until FROM lead
     UNION ALL
     SELECT duty, duty_until FROM goscheds_namespaces WHERE ns = :ns

@@ -13,8 +13,9 @@ from msgspec.structs import asdict
 
 from goscheds.backends.sql.bell import DUTIES, STANDBY, Bell
 from goscheds.backends.sql.pool import Pool
+from goscheds.backends.sql.postgres.line import Lines
 from goscheds.backends.sql.postgres.listener import Listener
-from goscheds.backends.sql.postgres.server import CLASHES, PROMPT, Connection, connect, sound, within, writing
+from goscheds.backends.sql.postgres.server import CLASHES, Connection, connect, sound, within
 from goscheds.backends.sql.postgres.trouble import mapped
 from goscheds.backends.sql.rows import COLUMNS, TARGETS, Values, to_claims
 from goscheds.backends.sql.statements import load
@@ -23,11 +24,9 @@ from goscheds.record import Claim, Heartbeat, Outcome, Record
 from goscheds.store import DUTY_LEASE
 
 PULSE = 0.25  # seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer
-# Attempts at a transaction that met another one; and microseconds for which who waits for a job to be due oversleeps,
-# and is on the way to the server, at the least. The server's clock says what is due: who comes too early is told so.
-ATTEMPTS, AHEAD = 5, 200
 
 T = TypeVar("T")
+Both = tuple[list[str], list[Claim]]
 
 
 class PostgresStore(SqlStore[Run]):
@@ -43,6 +42,7 @@ class PostgresStore(SqlStore[Run]):
         self._channel = channel if wakeups else ""
         connected = partial(connect, url, pgbouncer=pgbouncer)
         bell = Listener(connected, namespace, channel, self.sql) if wakeups and not pgbouncer else Bell()
+        self._lines = Lines()
         super().__init__(namespace, Pool(connected, sound), bell)
 
     def _directly(self, work: Callable[[Run], T]) -> T:
@@ -57,42 +57,36 @@ class PostgresStore(SqlStore[Run]):
 
     _singly = _directly  # a whole batch is one statement here
 
-    def _again(self, work: Callable[[Connection], T], attempts: int = ATTEMPTS) -> T:
+    def _again(self, work: Callable[[Connection], T], attempts: int = 5) -> T:
         """Work that meets another transaction is done again."""
         with mapped(self._url):
             while True:
                 attempts -= 1
                 try:
-                    with self._pool.connection() as connection, writing(connection):
-                        return work(connection)
+                    with self._pool.connection() as connection:
+                        try:
+                            return work(connection)
+                        except psycopg.errors.ReadOnlySqlTransaction:
+                            connection.close()  # it leads to what was the primary, and a new one looks for it
+                            raise
                 except CLASHES:
                     if not attempts:
                         raise
 
     def _run(self, connection: Connection, statement: str, /, **parameters: object) -> list[Values]:
-        cursor = self._send(connection, statement, **parameters)
+        cursor = connection.execute(statement, {"ns": self._ns, "channel": self._channel, **parameters}, binary=True)
         return cursor.fetchall() if cursor.description else []
-
-    def _send(self, connection: Connection, statement: str, /, **parameters: object) -> psycopg.Cursor[Values]:
-        known = {"ns": self._ns, "channel": self._channel, **parameters}
-        return connection.execute(statement, known, binary=True)
 
     open = within(math.inf)(SqlStore.open)  # an upgrade may take its time, and others wait for it
     erase = within(math.inf)(SqlStore.erase)
-    settle = within(PROMPT)(SqlStore.settle)
-    recover = within(PROMPT)(SqlStore.recover)
-    held = within(PROMPT)(SqlStore.held)
-    claim = within(PROMPT)(SqlStore.claim)
 
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
         with within(max(PULSE, lease / 4)):  # a connection that is half open must not cost the lease
             if lease == 0:
                 return super().heartbeat(worker, lease, info)
-            beat = partial(self._query, self.sql.heartbeat, worker=worker, info=info)
-            ((lapsed, cancel),) = beat(lease=int(lease * SECOND))
+            ((lapsed, cancel),) = self._query(self.sql.heartbeat, worker=worker, lease=int(lease * SECOND), info=info)
             return Heartbeat(lapsed, tuple(cancel))
 
-    @within(PROMPT)
     def promote(self, worker: str, limit: int, timeout: float) -> int | None:
         until, lease, answer, over = time.monotonic() + timeout, int(DUTY_LEASE * SECOND), None, False
         lead = {"worker": worker, "lease": lease, "limit": limit}
@@ -102,45 +96,43 @@ class PostgresStore(SqlStore[Run]):
                 (holder, expiry, due, now), *moved = self._query(self.sql.promote, **lead)
                 self._bell.ring(*(promoted := {queue: count for queue, count, _, _ in moved if count}))
                 answer = sum(promoted.values()) if holder == worker else None
-                topic, wake = (DUTIES, min(expiry - lease // 4, due - AHEAD)) if answer == 0 else (STANDBY, expiry)
+                # Who waits oversleeps, and is on the way to the server, for 0.2 ms at the least. The server's clock
+                # says what is due: who comes too early is told so.
+                topic, wake = (DUTIES, min(expiry - lease // 4, due - 200)) if answer == 0 else (STANDBY, expiry)
                 over = bool(promoted) or not self._bell.wait(worker, topic, heard[topic], until, (wake - now) / SECOND)
                 over |= time.monotonic() >= until  # the next call begins with a look
         return answer
 
-    @within(PROMPT)
-    def settle_and_claim(
-        self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int
-    ) -> tuple[list[str], list[Claim]]:
-        """In one transaction: what a pipeline sends is one until it is at its end."""
-        if not outcomes or any(outcome.jobs for outcome in outcomes):
+    def settle_and_claim(self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int) -> Both:
+        """In one statement, unless a job may be ready at once, which its claim would not see."""
+        if not outcomes or any(one.jobs or (TARGETS[one.verb] in (0, 1) and not one.delay) for one in outcomes):
             return self.settle(worker, outcomes), self.claim(queue, worker, limit, 0)
-
-        def work(connection: Connection) -> tuple[list[str], list[Claim]]:
-            with connection.pipeline():
-                settled = self._send(connection, self.sql.settle, **_settlement(worker, outcomes))
-                claimed = self._send(connection, self.sql.claim, queue=queue, worker=worker, limit=limit)
-            # Not before: to ask for answers within is to send the end after they came. Should the connection break in
-            # between, the server waits for it and keeps the jobs locked, so that nobody recovers them.
-            return _accepted(settled.fetchall(), outcomes), to_claims(claimed.fetchall())
-
-        both = self._again(work)
+        found, claims = self._take(self.sql.settle_and_claim, queue, limit=limit, **_settlement(worker, outcomes))
         self._ring_for(outcomes)
-        return both
+        return _accepted({(row[0], row[10]) for row in found if row[1] is None}, outcomes), claims
+
+    def _claim(self, queue: str, worker: str, limit: int) -> list[Claim]:
+        return self._take(self.sql.claim, queue, worker=worker, limit=limit)[1]
+
+    def _take(self, statement: str, queue: str, **parameters: object) -> tuple[list[Values], list[Claim]]:
+        """What a statement found, and what it claimed, or else what is claimed by a look from the line's beginning."""
+        parts, began = self._lines.parts(queue), time.monotonic()
+        found = self._query(statement, queue=queue, **parts, **parameters)
+        claimed = [row for row in found if row[1] is not None]
+        if self._lines.note(queue, parts, claimed, began):
+            return found, to_claims(claimed)
+        return found, self._take(self.sql.claim, queue, **parameters)[1]
 
     def work(self) -> dict[str, int]:
         """What the server has done so far, for benchmarks. It counts a transaction up to a second late."""
         return dict(zip(("transactions", "WAL bytes", "dead tuples"), self._query(self.sql.work)[0], strict=True))
 
     def _look(self, statement: str, **parameters: object) -> list[Values]:
-        def work(connection: Connection) -> list[Values]:
-            if connection.pooled:  # nothing was set there
-                return self._run(connection, statement, **parameters)
-            with connection.pipeline(), connection.transaction():
-                connection.execute(self.sql.freely)
-                found = self._send(connection, statement, **parameters)
-            return found.fetchall()
+        def work(run: Run) -> list[Values]:
+            run(self.sql.freely)
+            return run(statement, **parameters)
 
-        return self._again(work)
+        return self._atomically(work)
 
     def _upgrade(self, run: Run) -> int:
         run(self.sql.lock_schema)
@@ -165,7 +157,7 @@ class PostgresStore(SqlStore[Run]):
         standing = run(self.sql.settle, **_settlement(worker, outcomes))
         fresh = {(id, fence) for id, fence, fresh in standing if fresh}
         self._push(run, [job for one in _once(outcomes) if (one.id, one.fence) in fresh for job in one.jobs])
-        return _accepted(standing, outcomes)
+        return _accepted({(id, fence) for id, fence, _ in standing}, outcomes)
 
     def _line_up(self, run: Run, ids: Sequence[str]) -> range:
         run(self.sql.lock, ids=ids)
@@ -191,6 +183,5 @@ def _settlement(worker: str, outcomes: Sequence[Outcome]) -> dict[str, object]:
     return {"worker": worker, "target": [TARGETS[outcome.verb] for outcome in batch], **columns}
 
 
-def _accepted(standing: Sequence[Values], outcomes: Sequence[Outcome]) -> list[str]:
-    known = {(id, fence) for id, fence, _ in standing if fence}
-    return [outcome.id for outcome in outcomes if (outcome.id, outcome.fence) in known]
+def _accepted(standing: set[tuple[str, int]], outcomes: Sequence[Outcome]) -> list[str]:
+    return [outcome.id for outcome in outcomes if (outcome.id, outcome.fence) in standing]

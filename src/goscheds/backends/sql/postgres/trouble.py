@@ -26,9 +26,7 @@ REFUSED = {
 
 PASSING = {
     r"lock timeout": "Something reads or locks the tables for long, a backup perhaps: upgrade when it is over.",
-    r"too many|connection slots|no more connections": (
-        "Raise max_connections, use fewer workers, or put PgBouncer in front."
-    ),
+    r"too many|connection slots|no more connections": "Raise max_connections, use fewer workers, or add PgBouncer.",
     r"read-only|hot standby|recovery": "It is a replica, or no longer the primary. Name every host in the URL.",
 }
 """Why it may say yes a little later."""

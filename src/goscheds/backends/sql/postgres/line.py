@@ -1,0 +1,41 @@
+"""How far each queue is worked off, so that claims need not step over all that was, when nothing can clear it away."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+from goscheds.backends.sql.rows import Values
+
+FIRST = -(2**63)  # there is no place before it
+
+
+class Lines:
+    """For each queue and priority the place of the last job claimed here.
+
+    What stood before it is there no more, but for what was committed late, or locked at that moment by a claim that was
+    broken off. So a claim looks along the whole line after a while, and before it says that there is nothing. Places
+    drawn later are higher, and released jobs, whose places are below zero, are looked for always.
+    """
+
+    def __init__(self) -> None:
+        self._places: defaultdict[str, dict[int, int]] = defaultdict(dict)
+        self._whole: defaultdict[str, float] = defaultdict(float)
+
+    def parts(self, queue: str) -> dict[str, list[int]]:
+        """Where a claim is to look: from a high priority to a low one, from a place on; one part is all."""
+        known = sorted(self._places[queue].copy().items()) if time.monotonic() < self._whole[queue] else []
+        high = [32767, *(n for priority, _ in reversed(known) for n in (priority, priority - 1))]
+        low = [*(n for priority, _ in reversed(known) for n in (priority + 1, priority)), -32768]
+        return {"high": high, "low": low, "place": [*(n for _, at in reversed(known) for n in (FIRST, at)), FIRST]}
+
+    def note(self, queue: str, parts: dict[str, list[int]], rows: Sequence[Values], began: float) -> bool:
+        """Take note of what a claim found there; False if that was nothing, and it is to look again."""
+        whole, now = len(parts["low"]) == 1, time.monotonic()
+        self._places[queue].update(sorted((row[7], row[12]) for row in rows if row[12] > 0))
+        if whole:  # again after 20 times as long; but a job is overlooked for 5 seconds at most, and 5 ms are nothing
+            self._whole[queue] = now + min(20 * (now - began - 0.005), 5.0)
+        elif not rows:
+            self._whole[queue] = 0.0
+        return whole or bool(rows)
