@@ -32,7 +32,8 @@ class Link:
         """Reset both ends."""
         for end in self._ends:
             with suppress(OSError):
-                end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                if open_still := end.get_extra_info("socket"):  # with TLS there is none when the other end has closed
+                    open_still.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             end.transport.abort()
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
