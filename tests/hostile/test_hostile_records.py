@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 from fuzz import fuzzed
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -72,6 +72,7 @@ def stored(store: Store) -> dict[str, Row]:
 
 
 @fuzzed(60)
+@example([Record("", "job", "default", unique_key="key")])
 @given(st.lists(RECORDS, min_size=1, max_size=4))
 def test_a_batch_of_anything_is_kept_as_it_is_or_refused_whole(store, batch):
     store.erase()

@@ -91,7 +91,7 @@ SELECT pg_notify(:channel, topic)::text FROM unnest(:topics::text[]) AS t (topic
 INSERT INTO goscheds_jobs (
     ns, id, name, queue, payload, meta, execute_at, priority, timeout, unique_key, state, seq, pushed_at, changed_at
 )
-SELECT :ns, :id, :name, :queue, :payload, :meta, due, :priority, :timeout, '',
+SELECT :ns, nullif(:id, ''), :name, :queue, :payload, :meta, due, :priority, :timeout, '',
     CASE WHEN due <= moment THEN 1 ELSE 0 END, {place}, moment, moment
 FROM (
     SELECT moment, CASE WHEN :execute_at = 0 THEN moment ELSE :execute_at END + :delay AS due
@@ -118,7 +118,7 @@ job AS MATERIALIZED (
     INSERT INTO goscheds_jobs (
         ns, id, name, queue, payload, meta, execute_at, priority, timeout, unique_key, state, seq, pushed_at, changed_at
     )
-    SELECT :ns, id, name, queue, payload, meta, due, priority, timeout, unique_key,
+    SELECT :ns, nullif(id, ''), name, queue, payload, meta, due, priority, timeout, unique_key,
         CASE WHEN due <= moment THEN 1 ELSE 0 END, place + nth, moment, moment
     FROM job ORDER BY nth
     ON CONFLICT DO NOTHING
