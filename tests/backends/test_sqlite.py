@@ -20,6 +20,7 @@ import pytest
 from goscheds.backends.sql.bell import DUTIES, HEARING, STANDBY
 from goscheds.backends.sql.rows import where
 from goscheds.backends.sql.sqlite import SqliteStore, clock, connect, file
+from goscheds.backends.sql.sqlite.pipes import _beside
 from goscheds.backends.sql.statements import script
 from goscheds.contract.bench import LATE, SECOND, background, eventually, hire, job, jobs, rows, settle_in
 from goscheds.errors import ConfigError, SchemaTooNew, StoreError, StoreUnavailable
@@ -504,7 +505,7 @@ class TestWakeUps:
 
     def test_what_is_no_pipe_is_left_alone(self, another, path):
         here, there = another(), another()
-        planted, target = here._bell._beside("default"), path.with_name("target")
+        planted, target = Path(_beside(path, "shop", "default")), path.with_name("target")
         target.write_text("kept")
         planted.symlink_to(target)
         assert _seconds_to_wake(here, there, hire(here)) < HEARING

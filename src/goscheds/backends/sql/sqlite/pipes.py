@@ -12,6 +12,7 @@ import select
 import stat
 import time
 from contextlib import suppress
+from functools import lru_cache
 from hashlib import blake2b
 from io import FileIO
 from pathlib import Path
@@ -21,8 +22,8 @@ from goscheds.backends.sql.bell import DEAF, HEARING, Bell, log
 with suppress(ImportError):  # on Windows, where there are no such pipes
     import fcntl
 
-GLANCE = 0.05  # seconds after which a waiting thread looks for itself where there are no pipes
-TICK = 0.001  # seconds, of which epoll waits whole ones
+GLANCE, TICK = 0.05, 0.001
+"""Seconds after which a waiting thread looks for itself where there are no pipes; seconds that epoll counts in."""
 OPENING = os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 """To read and write, even for who only writes: so there is no error, and no signal, when nobody reads."""
 
@@ -52,7 +53,7 @@ class Pipes(Bell):
                 topic, fd = self._pipes.popitem()
                 with suppress(OSError):  # others wait there, or have deleted it
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    self._beside(topic).unlink()
+                    Path(_beside(self._path, self._namespace, topic)).unlink()
                 os.close(fd)
 
     def interrupt(self, worker: str) -> None:
@@ -61,8 +62,9 @@ class Pipes(Bell):
 
     def ring(self, *topics: str) -> None:
         super().ring(*topics)
-        for topic in topics:
-            with suppress(OSError), FileIO(self._beside(topic), "r+", opener=_open) as pipe:  # if anybody ever waited
+        paths = [_beside(self._path, self._namespace, topic) for topic in topics]
+        for path in [path for path in paths if os.access(path, os.F_OK)]:  # there, if anybody has ever waited
+            with suppress(OSError), FileIO(path, "r+", opener=_open) as pipe:
                 pipe.write(b"\n")
 
     def wait(self, worker: str, topic: str, heard: int, until: float, pause: float = HEARING) -> bool:
@@ -88,10 +90,9 @@ class Pipes(Bell):
                 self._calls.remove(call)
                 os.close(call)
                 self.changed.notify_all()
-        over = self._over(worker)
         if rung:
-            (self.ring if over else super().ring)(topic)
-        return not over
+            (self.ring if self._over(worker) else super().ring)(topic)  # for another, if nobody here looks any more
+        return not self._over(worker)
 
     def _pipe(self, topic: str) -> tuple[int, bool]:
         """A topic's pipe, and whether it was there before."""
@@ -100,17 +101,19 @@ class Pipes(Bell):
         fd = self._pipes.get(topic)
         if fd is not None and os.fstat(fd).st_nlink:  # if somebody cleared it away, another thread may have it still
             return fd, True
-        self._pipes[topic] = fd = _made(self._beside(topic), self._path.stat())
+        self._pipes[topic] = fd = _made(Path(_beside(self._path, self._namespace, topic)), self._path.stat())
         return fd, False
-
-    def _beside(self, topic: str) -> Path:
-        name = f"{self._namespace}\0{topic}".encode("utf-8", "surrogatepass")
-        return self._path.with_name(f"{self._path.name}-bell-{blake2b(name, digest_size=8).hexdigest()}")
 
     def _call_back(self) -> None:
         with self.changed:
             for call in self._calls if self._process == os.getpid() else ():
                 os.eventfd_write(call, 1)
+
+
+@lru_cache(1000)  # as a push needs it each time, and it takes a tenth of that
+def _beside(path: Path, namespace: str, topic: str) -> str:
+    name = f"{namespace}\0{topic}".encode("utf-8", "surrogatepass")
+    return f"{path}-bell-{blake2b(name, digest_size=8).hexdigest()}"
 
 
 def _rung(pipe: int, call: int, seconds: float) -> bool:

@@ -24,8 +24,6 @@ from goscheds.store import DUTY_LEASE
 # Once, as each look at a member takes Python 0.1 µs.
 DONE, RETRY, RELEASED = Verb.DONE, Verb.RETRY, Verb.RELEASED
 
-NOTHING = (None, b"")  # what most outcomes tell
-
 T = TypeVar("T")
 
 
@@ -97,8 +95,7 @@ class SqliteStore(SqlStore[Session]):
         placed = list(enumerate(jobs, last - len(jobs) + 1))
         if run.many(self.sql.push, [_row(run.ns, job, place, now) for place, job in placed]) == len(jobs):
             return [job.id for job in jobs]
-        asked = self.sql.holder
-        return [str(run(asked, id=job.id, unique_key=job.unique_key, place=place)[0][0]) for place, job in placed]
+        return [run(self.sql.holder, id=job.id, unique_key=job.unique_key, place=nth)[0][0] for nth, job in placed]
 
     def _settle(self, run: Session, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
         """The whole batch at once; or, if some of it is stale or was settled before, one by one."""
@@ -127,7 +124,7 @@ class SqliteStore(SqlStore[Session]):
         for nth, outcome in enumerate(outcomes):
             key, told = (outcome.id, outcome.fence), (outcome.meta or None, outcome.result)
             aim: Values = (TARGETS[outcome.verb], None, None)
-            if not outcome.keep or (outcome.verb is DONE and told == NOTHING):
+            if not outcome.keep or (outcome.verb is DONE and told == (None, b"")):
                 steps.append((self.sql.finish if outcome.keep else self.sql.forget, key))
                 continue
             if outcome.verb is RELEASED:
