@@ -419,6 +419,31 @@ class TestWakeUps:
         worker = hire(here)
         assert median(_seconds_to_wake(here, there, worker) for _ in range(3)) < within
 
+    def test_an_idle_wait_is_one_statement(self, another, monkeypatch):
+        store = another()
+        worker, other = hire(store), hire(store)
+        store.claim("default", worker, 1, 0.1)
+        eventually(lambda: store._bell.patience == 1)
+        eventually(lambda: store.claim("default", worker, 1, 0.1) == [] and "default" in store._bell._calls)
+        eventually(lambda: store.promote(worker, 1, 0.1) == 0 and "" in store._bell._calls)
+        asked, send = [], PostgresStore._send
+
+        def noted(self, connection, statement, /, **parameters):
+            asked.append(statement)
+            return send(self, connection, statement, **parameters)
+
+        monkeypatch.setattr(PostgresStore, "_send", noted)
+        for wait, statement in (
+            (lambda: store.claim("default", worker, 1, 0.2), store.sql.claim),
+            (lambda: store.promote(worker, 1, 0.2), store.sql.promote),
+            (lambda: store.promote(other, 1, 0.2), store.sql.promote),
+            (lambda: store.recover(worker, 10), store.sql.astray),
+            (lambda: store.heartbeat(worker, 60, b"") and None, store.sql.heartbeat),
+        ):
+            asked.clear()
+            assert not wait()
+            assert asked == [statement]
+
     def test_a_listener_that_hears_nothing_is_replaced_by_looking(self, another, monkeypatch, caplog):
         here, there = another(), another()
         worker = hire(here)

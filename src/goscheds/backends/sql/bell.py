@@ -85,7 +85,7 @@ class Bell:
                 )
             finally:
                 self.waiting.remove(topic)
-            return not self._over(worker)
+            return not self._over(worker) and (self.heard(topic) != heard or time.monotonic() < until)
 
     def _over(self, worker: str) -> bool:
         return self.closed or worker in self._interrupted

@@ -100,7 +100,6 @@ class PostgresStore(SqlStore[Run]):
                 # says what is due: who comes too early is told so.
                 topic, wake = (DUTIES, min(expiry - lease // 4, due - 200)) if answer == 0 else (STANDBY, expiry)
                 over = bool(promoted) or not self._bell.wait(worker, topic, heard[topic], until, (wake - now) / SECOND)
-                over |= time.monotonic() >= until  # the next call begins with a look
         return answer
 
     def settle_and_claim(self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int) -> Both:
