@@ -1,5 +1,5 @@
 -- Leaving a state, and ending.
-local settled, overdue = {}, {}
+local settled, overdue, freed = {}, {}, {}
 
 -- Takes a job out of the structure where its state has it. In a line its ticket stays behind.
 local function leave(job)
@@ -32,7 +32,7 @@ end
 
 -- Ends a job that has left its place.
 local function finish(job, state, keep, meta, result)
-  if job[UNIQUE_SIZE] > 0 then call('HDEL', PREFIX .. 'unique', unique_of(job)) end
+  if job[UNIQUE_SIZE] > 0 then freed[#freed + 1] = unique_of(job) end
   if not keep then return call('UNLINK', JOB .. job[ID]) end
   local index = settled[state] or {}
   settled[state] = index
@@ -44,6 +44,7 @@ end
 
 local function flush_endings()
   many('ZREM', PREFIX .. 'deadlines', overdue)
+  many('HDEL', PREFIX .. 'unique', freed)
   for state, index in pairs(settled) do many('ZADD', PREFIX .. NAMES[state], index) end
-  settled, overdue = {}, {}
+  settled, overdue, freed = {}, {}, {}
 end

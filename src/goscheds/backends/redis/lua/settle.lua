@@ -2,7 +2,7 @@
 -- Reports claimed jobs' outcomes, with their follow-up jobs. ARGV: worker, the outcomes (codec.py). Reply: the numbers of
 -- those that are refused, from 1. A verb is the number of the state that it leads to.
 local worker, batch = ARGV[1], ARGV[2]
-local number, refused, tickets, deleted, gone, settled, heads = nil, {}, {}, {}, {}, {}, {}
+local number, refused, tickets, timed, deleted, gone, settled, heads = nil, {}, {}, {}, {}, {}, {}, {}
 go_on_when_full()
 number = number_of(worker)
 
@@ -34,13 +34,17 @@ local function build()
     end
   end
 
-  -- Whether it was there still, whole.
-  local function settle(id, verb, execute_at, delay, keep, meta, result, jobs_at, jobs_end)
-    local job = load(id)
+  -- Settles a job of which so much was read; whether it can be taken apart.
+  local function settle(id, value, verb, execute_at, delay, keep, meta, result, jobs_at, jobs_end)
+    local job
+    if #value <= GLANCE then job = open(id, value) else job = load(id) end
     if not job then return false end
     apply(job, verb, execute_at, delay, keep, meta, result)
-    flush_deleted() -- a follow-up job may have the id of one
-    push(batch, jobs_at, jobs_end)
+    if jobs_at < jobs_end then
+      flush_deleted() -- a follow-up job may have the id of one, or its unique key
+      flush_endings()
+      push(batch, jobs_at, jobs_end)
+    end
     return true
   end
 
@@ -59,15 +63,17 @@ local function build()
 end
 
 -- Ends a job of whom nothing but its numbers changes.
-local function finish(key, ticket, queue, verb, fence, keep)
+local function finish(key, ticket, queue, verb, fence, timeout, keep)
   count(ACTIVE, queue, -1)
+  if timeout ~= 0 then timed[#timed + 1] = ticket end
   if not keep then
     deleted[#deleted + 1], gone[key] = key, true
     return
   end
   count(verb, queue, 1)
-  local index, head = settled[verb] or {}, heads[fence * 8 + verb] or pack(ENDED, verb, 0, fence, now)
-  settled[verb], heads[fence * 8 + verb] = index, head
+  local index, head = settled[verb] or {}, fence == 1 and heads[verb] or pack(ENDED, verb, 0, fence, now)
+  settled[verb] = index
+  if fence == 1 then heads[verb] = head end -- which it is nearly every time
   index[#index + 1], index[#index + 2] = now, ticket
   call('SETRANGE', key, 0, head)
 end
@@ -91,12 +97,12 @@ while position < #batch do
   local current = stored > 0 and stored == fence
   if current and state == ACTIVE and holder == number then
     local ticket, queue_end = place .. id, FORM_SIZE + queue_size
-    if verb >= DONE and meta_at == position and cancelling + timeout + unique_size == 0 and queue_end <= #value then
+    if verb >= DONE and meta_at == position and cancelling + unique_size == 0 and queue_end <= #value then
       tickets[#tickets + 1] = ticket
-      finish(key, ticket, sub(value, FORM_SIZE + 1, queue_end), verb, fence, keep == 1)
+      finish(key, ticket, sub(value, FORM_SIZE + 1, queue_end), verb, fence, timeout, keep == 1)
     else
       if not settle then settle, flush = build() end
-      local done = settle(id, verb, execute_at, delay, keep == 1,
+      local done = settle(id, value, verb, execute_at, delay, keep == 1,
         meta_size > 0 and sub(batch, meta_at, result_at - 1) or nil,
         result_size > 0 and sub(batch, result_at, jobs_at - 1) or nil, jobs_at, position)
       local list = done and tickets or refused
@@ -107,6 +113,7 @@ while position < #batch do
   end
 end
 many('SREM', active_key(worker), tickets)
+many('ZREM', PREFIX .. 'deadlines', timed)
 flush_deleted()
 for state, index in pairs(settled) do many('ZADD', PREFIX .. NAMES[state], index) end
 if flush then flush() end
