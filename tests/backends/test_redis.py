@@ -489,6 +489,17 @@ def test_a_job_takes_a_few_hundred_bytes_besides_its_payload(store, server):
         assert taken <= 320 + 1.3 * size
 
 
+def test_a_push_of_several_commands_keeps_its_order_and_stores_no_id_twice(store):
+    store.push([job("old"), job("holder", unique_key="key")])
+    some, more = jobs(2_500, "a"), jobs(2_500, "b")
+    unique = [job("free", unique_key="other"), job("held", unique_key="key")]
+    answer = store.push([*some, job("old"), *unique, *more, some[0], more[0], job("free")])
+    assert answer == [*ids(some), "old", "free", "holder", *ids(more), some[0].id, more[0].id, "free"]
+    expected = ["old", "holder", *ids(some), "free", *ids(more)]
+    assert store.counts().jobs == {("default", State.READY): len(expected)}
+    assert ids(store.claim("default", hire(store), 10_000, 0)) == expected
+
+
 @pytest.mark.slow
 def test_one_hundred_thousand_jobs_land_in_one_push(store):
     store.push(jobs(100_000))

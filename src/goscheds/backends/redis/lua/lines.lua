@@ -52,44 +52,49 @@ local function store_unique(id, unique, value)
   call('SET', JOB .. id, value)
 end
 
--- Jobs of a batch without unique keys, that are stored in few commands: key and value of each, alternating, and how it
--- joins.
-local stored, joining, met = {}, {}, {}
+-- Jobs of a batch without unique keys, that are stored in few commands: key and value of each, one after the other, and
+-- how each joins.
+local stored, joining, met, waiting = {}, {}, {}, 0
 
 local function flush_stored()
-  if #joining == 0 then return end
+  if waiting == 0 then return end
   local all = call('MSETNX', unpack(stored)) == 1
-  for i, one in ipairs(joining) do
-    if all or call('SET', stored[i * 2 - 1], stored[i * 2], 'NX') then join(unpack(one)) end
+  for i = 1, waiting do
+    if all or call('SET', stored[i * 2 - 1], stored[i * 2], 'NX') then join(unpack(joining, i * 5 - 4, i * 5)) end
   end
-  stored, joining, met = {}, {}, {}
+  stored, joining, met, waiting = {}, {}, {}, 0
 end
 
 -- Pushes the jobs of a batch, from a position in it to another: their ids, or of those that hold their unique keys.
 -- Nothing if no key was held.
 local function push(batch, position, finish)
-  local ids, held = {}, false
+  local ids, held, n, head, head_due = {}, false, 0, nil, nil
+  local tail = pack('>I8', now)
   while position < finish do
     local execute_at, delay, id_size, level, _, queue_size, unique_size, name_size, payload_size, meta_size, _, body =
       decode('>I8I8I2bI8I2I2I2I4I4I4', batch, position)
     local last = body + queue_size + unique_size + name_size + payload_size + meta_size
     local id, queue, place = sub(batch, last, last + id_size - 1), sub(batch, body, body + queue_size - 1), back_place()
     local due, state = timing(execute_at, delay)
-    local head = pack('>BBI8I8I4I8c16I8', state, 0, 0, now, 0, due, place, now)
-    local value = head .. sub(batch, position + 18, last - 1)
-    position, ids[#ids + 1] = last + id_size, id
+    if due ~= head_due then head, head_due = pack('>BBI8I8I4I8', state, 0, 0, now, 0, due), due end
+    local value = head .. place .. tail .. sub(batch, position + 18, last - 1)
+    position, n = last + id_size, n + 1
+    ids[n] = id
     if unique_size > 0 then
       flush_stored()
       local holder = store_unique(id, sub(batch, body + queue_size, body + queue_size + unique_size - 1), value)
       if holder then
-        ids[#ids], held = holder, true
+        ids[n], held = holder, true
       else
         join(state, queue, level, due, place .. id)
       end
     elseif not met[id] then
-      met[id], joining[#joining + 1] = true, {state, queue, level, due, place .. id}
-      stored[#stored + 1], stored[#stored + 2] = JOB .. id, value
-      if #stored == CHUNK then flush_stored() end
+      met[id] = true
+      joining[waiting * 5 + 1], joining[waiting * 5 + 2], joining[waiting * 5 + 3] = state, queue, level
+      joining[waiting * 5 + 4], joining[waiting * 5 + 5] = due, place .. id
+      stored[waiting * 2 + 1], stored[waiting * 2 + 2] = JOB .. id, value
+      waiting = waiting + 1
+      if waiting * 2 == CHUNK then flush_stored() end
     end
   end
   flush_stored()
