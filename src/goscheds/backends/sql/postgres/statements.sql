@@ -188,18 +188,19 @@ standing AS MATERIALIZED (
 -- what comes from it on, and before that who was released, below zero. While an old snapshot is held, what was worked off is
 -- never cleared away, and a claim from the very beginning steps over all of it. (Postgres begins to read at the first
 -- priority and place that may match, but stops by priority alone: so the released are looked for apart.) A job may have
--- come back to the line since the clock was read: it is never given before it was due.
+-- come back to the line since the clock was read: it is never given before it was due. The row is updated where it was
+-- locked, not looked for once more; one that somebody changed in between is somewhere else, and is left for the next claim.
 chosen AS MATERIALIZED (
-    SELECT id FROM unnest(:high::bigint[], :low::bigint[], :place::bigint[]) AS part (high, low, place)
+    SELECT spot FROM unnest(:high::bigint[], :low::bigint[], :place::bigint[]) AS part (high, low, place)
     CROSS JOIN LATERAL (
-        SELECT id FROM (
-            SELECT id FROM goscheds_jobs
+        SELECT spot FROM (
+            SELECT ctid AS spot FROM goscheds_jobs
             WHERE ns = :ns AND state = 1 AND queue = :queue AND place > 0 AND priority = low AND seq < 0
             ORDER BY seq LIMIT :limit {lock}
         ) AS released
         UNION ALL
-        SELECT id FROM (
-            SELECT id FROM goscheds_jobs
+        SELECT spot FROM (
+            SELECT ctid AS spot FROM goscheds_jobs
             WHERE ns = :ns AND state = 1 AND queue = :queue AND priority <= high AND priority >= low AND seq >= place
             ORDER BY priority DESC, seq LIMIT :limit {lock}
         ) AS others
@@ -214,7 +215,7 @@ chosen AS MATERIALIZED (
         state = 2, fence = {fence}, worker = :worker,
         changed_at = CASE WHEN execute_at > moment THEN execute_at ELSE moment END,
         deadline = CASE WHEN timeout BETWEEN 1 AND {most} THEN moment + timeout ELSE 0 END
-    FROM clock WHERE ns = :ns AND id {chosen}
+    FROM clock WHERE ctid = ANY (ARRAY(SELECT spot FROM chosen))
     RETURNING {claim}
 )
 
