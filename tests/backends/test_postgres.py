@@ -189,7 +189,8 @@ def crowded(database: str) -> Iterator[PostgresStore]:
     for _ in range(2):
         store.push(jobs(10_000, queue="history"))
         while claims := store.claim("history", "worker", 5_000, 0):
-            store.settle("worker", [Outcome.done(claim) for claim in claims])
+            for first in range(0, len(claims), 50):
+                store.settle("worker", [Outcome.done(claim) for claim in claims[first : first + 50]])
         store.push(jobs(10_000, queue="default"))
         store.push(jobs(10_000, queue="default", delay=HOUR))
         store.push(jobs(10_000, queue="held", timeout=HOUR))
@@ -208,6 +209,7 @@ SETTLEMENT = {
 }
 WHOLE = Lines().parts("default")
 PARTS = {"high": [32767, 0, -1], "low": [1, 0, -32768], "place": [FIRST, 1, FIRST]}  # as after a claim of priority 0
+PAGE = {"queue": "", "name": "", "states": 63, "scan": 11, "most": 10}
 STATEMENTS = {
     "push_one": {**NEW, "id": "new", "timeout": 0},
     "push": {
@@ -228,7 +230,15 @@ STATEMENTS = {
     "bury": {},
     "cancelling": {"worker": "worker"},
     "purge": {"state": 3, "before": 2**62, "limit": 10, "queue": ""},
-    "find": {"after": "", "queue": "", "name": "", "limit": 11},
+    **{
+        order: {**PAGE, "p0": first, "p1": 101, "p2": 0, "id": "", "state": 3}
+        for order, first in {
+            "find": -1,
+            "find_scheduled": -1,
+            "find_ready": "",
+            "find_done": -1,
+        }.items()
+    },
     "cancel": {"id": "none"},
     "reschedule": {"id": "none", "execute_at": 0, "delay": 0},
     "retry": {"id": "none", "meta": b""},
@@ -244,12 +254,49 @@ def kept(crowded: PostgresStore) -> Iterator[psycopg.Connection]:
     """A connection that prepared every statement when there were no statistics, and keeps those plans."""
     with closing(crowded._pool._connect()) as connection:
         for name, parameters in STATEMENTS.items():
-            if name != "find":
-                statement, values = _numbered(crowded, name, parameters)
-                kinds = ", ".join(_kind(value) for value in values)
-                connection.execute(f"PREPARE {name} ({kinds}) AS {statement}")
-                connection.execute(f"EXPLAIN {_execute(name, values)}")
+            statement, values = _numbered(crowded, name, parameters)
+            kinds = ", ".join(_kind(value) for value in values)
+            connection.execute(f"PREPARE {name} ({kinds}) AS {statement}")
+            connection.execute(f"EXPLAIN {_execute(name, values)}")
         yield connection
+
+
+class TestTally:
+    """What moves jobs tells of it, and K1 holds however the rows are folded."""
+
+    def test_it_is_folded_by_whoever_looks_for_lost_jobs(self, database, store):
+        store.heartbeat("worker", 3600, b"")
+        for _ in range(300):
+            store.push([job(), job(queue="other", delay=HOUR)])
+            store.settle("worker", [Outcome.done(claim) for claim in store.claim("default", "worker", 1, 0)])
+        expected = store.counts().jobs
+        assert expected == {("default", State.DONE): 300, ("other", State.SCHEDULED): 300}
+        mine = "SELECT count(*) FROM goscheds_tally WHERE ns = %s"
+        assert sql(database, mine, store._ns) > [(800,)]
+        sql(
+            database,
+            "INSERT INTO goscheds_tally (ns, queue, state, jobs) SELECT -1, '', 0, 1 FROM generate_series(1, 999)",
+        )
+        together([partial(store.recover, "worker", 1)] * 4)
+        assert sql(database, mine, store._ns) == [(2,)]
+        assert store.counts().jobs == expected
+
+    def test_pushes_fold_it_where_nobody_works(self, database, store, monkeypatch):
+        monkeypatch.setattr("goscheds.backends.sql.postgres.store.FOLDING", 1.0)
+        for _ in range(1_100):
+            store.push([job()])
+        assert sql(database, "SELECT count(*) FROM goscheds_tally WHERE ns = %s", store._ns) < [(1_000,)]
+        assert store.counts().jobs == {("default", State.READY): 1_100}
+
+    def test_what_was_deleted_by_hand_is_never_less_than_nothing_and_erasing_counts_anew(self, database, store):
+        store.push(jobs(3))
+        sql(database, "DELETE FROM goscheds_jobs WHERE ns = %s", store._ns)
+        assert store.counts().jobs == {("default", State.READY): 3}, "nobody told"
+        sql(database, "INSERT INTO goscheds_tally (ns, queue, state, jobs) VALUES (%s, 'default', 1, -9)", store._ns)
+        assert store.counts().jobs == {}
+        store.erase()
+        store.push(jobs(2))
+        assert store.counts().jobs == {("default", State.READY): 2}
 
 
 class TestPlans:
@@ -261,15 +308,15 @@ class TestPlans:
     def test_planned_anew_a_statement_reads_its_batch_alone(self, crowded, name, analyzed):
         """As behind PgBouncer, where no plan is kept and no setting made."""
         with closing(crowded._pool._connect()) as connection, connection.transaction(force_rollback=True):
-            connection.execute(crowded.sql.freely)
+            connection.execute(FREELY)
             if analyzed:
                 connection.execute("ANALYZE goscheds_jobs")
-            statement = getattr(crowded.sql, name).replace("{where}", "1 = 1")
+            statement = getattr(crowded.sql, name)
             known = {"ns": crowded._ns, "channel": "", **STATEMENTS[name]}
             _frugal(connection.execute(f"{EXPLAIN} {statement}", known).fetchone())
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("name", sorted({*STATEMENTS} - {"find"}))
+    @pytest.mark.parametrize("name", STATEMENTS)
     def test_a_plan_kept_from_when_nothing_was_known_reads_its_batch_alone(self, crowded, kept, name):
         with kept.transaction(force_rollback=True):
             _, values = _numbered(crowded, name, STATEMENTS[name])
@@ -369,6 +416,11 @@ class TestLines:
         assert lines._whole["default"] - now == pytest.approx(pause, abs=0.1)
 
 
+FREELY = """
+    SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
+        set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true),
+        set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true)
+"""
 EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
 
 

@@ -18,13 +18,12 @@ from statistics import median, quantiles
 import pytest
 
 from goscheds.backends.sql.bell import DUTIES, HEARING, STANDBY
-from goscheds.backends.sql.rows import where
 from goscheds.backends.sql.sqlite import SqliteStore, clock, connect, file
 from goscheds.backends.sql.sqlite.pipes import _beside
 from goscheds.backends.sql.statements import script
 from goscheds.contract.bench import LATE, SECOND, background, eventually, hire, job, jobs, rows, settle_in
 from goscheds.errors import ConfigError, SchemaTooNew, StoreError, StoreUnavailable
-from goscheds.record import Claim, Outcome, Query, State
+from goscheds.record import Claim, Outcome, State
 
 Open = Callable[..., SqliteStore]
 PROMPT = 0.02
@@ -277,6 +276,16 @@ INDEXES = {
 }
 
 
+ORDERS = {
+    "find": IDS,
+    "find_ids": IDS,
+    "find_scheduled": "goscheds_due (ns=? AND (execute_at,seq)>(?,?))",
+    "find_ready": "goscheds_ready (ns=? AND queue",
+    "find_active": "goscheds_held",
+    "find_done": "goscheds_settled (ns=? AND state=? AND changed_at>?)",
+}
+
+
 class TestBatches:
     """What a batch says of jobs that were not stored is what it would have said one by one."""
 
@@ -358,11 +367,14 @@ class TestPlans:
         for name in ("line", "take", "ready", "due", "outlook"):
             assert not [step for step in _plan(store, getattr(store.sql, name)) if "TEMP B-TREE" in step], name
 
-    def test_the_first_page_is_read_in_order_by_id(self, store):
-        for query in (Query(), Query(queue="mail", name="send"), Query(after="0"), Query(ids=("a", "b"))):
-            condition, _ = where(query)
-            step, *_ = _plan(store, store.sql.find.replace("{where}", condition))  # the others name holders
-            assert f"USING INDEX {IDS}" in step
+    @pytest.mark.parametrize(("order", "index"), ORDERS.items())
+    def test_a_page_is_read_along_an_index(self, store, order, index):
+        plan = _plan(store, getattr(store.sql, order).replace("{ids}", ":a, :b"))
+        reads = [step for step in plan if "goscheds_jobs" in step]
+        assert [step for step in reads if f"SEARCH goscheds_jobs USING INDEX {index}" in step] == reads
+        sorts = [step for step in plan if "TEMP B-TREE" in step]
+        assert sorts[-1] == "USE TEMP B-TREE FOR ORDER BY", "of the jobs that are shown"
+        assert len(sorts) == {"find_ready": 2, "find_active": 2, "find_done": 3}.get(order, 1)
 
     def test_a_settled_job_is_in_two_indexes_alone(self, path, store):
         indexes = sql(path, "SELECT sql FROM sqlite_master WHERE tbl_name = 'goscheds_jobs' AND type = 'index'")

@@ -32,7 +32,7 @@ from goscheds.record import Outcome
 NAMESPACE = "sample"
 GONE = "worker-that-is-gone"
 FOREVER = timedelta(days=365 * 100)
-TABLES = ("namespaces", "workers", "paused", "jobs")
+TABLES = ("namespaces", "workers", "paused", "jobs", "tally")
 TEXT = "\N{SNOWMAN} \0 \"quoted\" 'twice' \\ \N{PILE OF POO}"
 
 

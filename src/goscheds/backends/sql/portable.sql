@@ -5,7 +5,8 @@
 --   {now} its clock, microseconds; {place} the next place in line; {lock} how a claim skips rows that others hold;
 --   {chosen} that an id is among the `chosen`; {blank} no bytes; {claim} and {row} the columns of those values, in the
 --   order of goscheds.backends.sql.rows; {badge} the column of goscheds_workers whose value a job has of its holder, {mine}
---   the caller's, {holder} the name for it, {least} what sorts before all of them.
+--   the caller's, {holder} the name for it, {least} what sorts before all of them;
+--   {first_ended} the :scan that ended first.
 -- A statement that takes a batch must not fail for one row that somebody else wrote: it counts with no number over {most}.
 -- States are numbers: 0 scheduled, 1 ready, 2 active, 3 done, 4 dead, 5 cancelled. Literal, because a partial index
 -- serves only a statement that says the index's own condition.
@@ -146,10 +147,85 @@ SELECT duty, duty_until,
     ), {now}
 FROM goscheds_namespaces WHERE ns = :ns
 
+-- name: {settled}
+-- A batch ended at one moment, and is in the order of ids.
+{page} (
+    SELECT * FROM (
+        SELECT *, changed_at AS p0, 0 AS p1, 0 AS p2 FROM goscheds_jobs
+        WHERE ns = :ns AND state >= 3 AND state = :state AND changed_at >= :p0 AND (changed_at, id) > (:p0, CAST(:id AS text))
+        {first_ended}
+    ) AS ended
+    ORDER BY changed_at, id LIMIT :scan
+) {page_end}
+
+-- name: {page}
+-- Jobs are looked at in the order of an index, so that a page costs what it shows: no more than :scan of them, and a page
+-- without a job may not be the last. What was asked for is given, and the last that was looked at; where each stands in
+-- the order is p0, p1, p2 and id.
+SELECT {row}, asked, nth, p0, p1, p2 FROM (
+    SELECT *, row_number() OVER () AS nth, (
+        id <> '' AND (:queue = '' OR queue = :queue) AND (:name = '' OR name = :name) AND (:states >> {state}) & 1 = 1
+    ) AS asked
+    FROM
+
+-- name: {page_end}
+AS looked_at) AS counted
+WHERE asked OR nth = :scan ORDER BY nth LIMIT :most + 1
+
 -- name: find
-SELECT {row} FROM goscheds_jobs
-WHERE ns = :ns AND id > CAST(:after AS text) AND (:queue = '' OR queue = :queue) AND (:name = '' OR name = :name) AND {where}
-ORDER BY id LIMIT :limit
+{page} (
+    SELECT *, 0 AS p0, 0 AS p1, 0 AS p2 FROM goscheds_jobs WHERE ns = :ns AND id > CAST(:id AS text) ORDER BY id LIMIT :scan
+) {page_end}
+
+-- name: find_scheduled
+{page} (
+    SELECT *, execute_at AS p0, seq AS p1, 0 AS p2 FROM goscheds_jobs
+    WHERE ns = :ns AND state = 0 AND (execute_at, seq) > (:p0, :p1)
+    ORDER BY execute_at, seq LIMIT :scan
+) {page_end}
+
+-- name: find_ready
+-- In the order of claims, queue by queue. Said in three parts, as priorities go down and all else goes up.
+{page} (
+    SELECT *, queue AS p0, priority AS p1, seq AS p2 FROM (
+        SELECT * FROM (
+            SELECT * FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue = CAST(:p0 AS text) AND priority = :p1 AND seq > :p2
+            ORDER BY seq LIMIT :scan
+        ) AS same_priority
+        UNION ALL
+        SELECT * FROM (
+            SELECT * FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue = CAST(:p0 AS text) AND priority < :p1
+            ORDER BY priority DESC, seq LIMIT :scan
+        ) AS same_queue
+        UNION ALL
+        SELECT * FROM (
+            SELECT * FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue > CAST(:p0 AS text) AND :queue = ''
+            ORDER BY queue, priority DESC, seq LIMIT :scan
+        ) AS other_queues
+    ) AS waiting
+    ORDER BY queue, priority DESC, seq LIMIT :scan
+) {page_end}
+
+-- name: find_active
+-- Few, and sorted for each page.
+{page} (
+    WITH held AS MATERIALIZED (SELECT * FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker >= {least})
+    SELECT *, 0 AS p0, 0 AS p1, 0 AS p2 FROM held WHERE id > CAST(:id AS text) ORDER BY id LIMIT :scan
+) {page_end}
+
+-- name: find_done
+{settled}
+
+-- name: find_dead
+{settled}
+
+-- name: find_cancelled
+{settled}
+
+-- name: find_ids
+{page} (
+    SELECT *, 0 AS p0, 0 AS p1, 0 AS p2 FROM goscheds_jobs WHERE ns = :ns AND id IN ({ids})
+) {page_end}
 
 -- name: counts
 -- The odd conditions (execute_at >= 0) are what leads SQLite to the index of the live state.
@@ -171,7 +247,7 @@ INSERT INTO goscheds_paused (ns, queue) VALUES (:ns, :queue) ON CONFLICT (ns, qu
 DELETE FROM goscheds_paused WHERE ns = :ns AND queue = :queue
 
 -- name: state
-SELECT {state}, queue FROM goscheds_jobs WHERE ns = :ns AND id = :id
+SELECT {state}, queue FROM goscheds_jobs WHERE ns = :ns AND id = CAST(:id AS text)
 
 -- name: cancel
 UPDATE goscheds_jobs SET
@@ -211,18 +287,12 @@ WITH chosen AS MATERIALIZED (
 )
 DELETE FROM goscheds_jobs
 WHERE ns = :ns AND id {chosen} AND state + 0 = :state AND changed_at + 0 < :before
-RETURNING 1
+RETURNING queue
 
--- name: erase_jobs
-DELETE FROM goscheds_jobs WHERE ns = :ns
-
--- name: erase_workers
-DELETE FROM goscheds_workers WHERE ns = :ns
-
--- name: erase_paused
-DELETE FROM goscheds_paused WHERE ns = :ns
-
--- name: erase_duty
+-- name: erase
+DELETE FROM goscheds_jobs WHERE ns = :ns;
+DELETE FROM goscheds_workers WHERE ns = :ns;
+DELETE FROM goscheds_paused WHERE ns = :ns;
 UPDATE goscheds_namespaces SET duty = '', duty_until = 0 WHERE ns = :ns
 
 -- name: schema

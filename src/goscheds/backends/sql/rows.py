@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from goscheds.foreign import doubt
-from goscheds.record import SETTLED, Claim, Lost, Query, Record, Row, State, Verb
+from goscheds.record import Claim, Lost, Record, Row, State, Verb
 
 Values = tuple[Any, ...]
 
@@ -34,18 +34,5 @@ def to_claims(rows: Iterable[Values], lost: Lost = Lost.NOT) -> list[Claim]:
 
 def to_row(values: Values) -> Row:
     """A row of ``row``."""
-    fence, worker, pushed_at, changed_at, result, cancelling = values[11:]
+    fence, worker, pushed_at, changed_at, result, cancelling = values[11:17]
     return Row(Record(*values[:10]), STATES[values[10]], fence, worker, pushed_at, changed_at, result, bool(cancelling))
-
-
-def where(query: Query) -> tuple[str, dict[str, str]]:
-    """A query as a condition and its parameters."""
-    parameters = {f"id{number}": id for number, id in enumerate(query.ids)}
-    conditions = ["1 = 1"]
-    if query.ids:
-        conditions.append(f"id IN ({', '.join(f':{name}' for name in parameters)})")
-    if query.states:
-        conditions.append(f"state IN ({', '.join(str(CODES[state]) for state in query.states)})")
-    if query.states and SETTLED.issuperset(query.states):
-        conditions.append("state >= 3")  # which is said for the sake of its index
-    return " AND ".join(conditions), {**parameters, "after": query.after, "queue": query.queue, "name": query.name}

@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any, Generic, Protocol, TypeVar
 
 from goscheds.backends.sql.bell import DUTIES, STANDBY, Bell
+from goscheds.backends.sql.looking import Looking
 from goscheds.backends.sql.pool import Pool
-from goscheds.backends.sql.rows import CODES, STATES, Values, to_claims, to_row, where
-from goscheds.backends.sql.statements import render, script
+from goscheds.backends.sql.rows import CODES, STATES, Values, to_claims
+from goscheds.backends.sql.statements import script
 from goscheds.errors import SchemaTooNew, StoreError
-from goscheds.record import (
-    SETTLED,
-    Claim,
-    Counts,
-    Heartbeat,
-    Lost,
-    Move,
-    MoveVerb,
-    Outcome,
-    Page,
-    Query,
-    Record,
-    State,
-    Verb,
-    WorkerInfo,
-)
+from goscheds.record import SETTLED, Claim, Heartbeat, Lost, Move, MoveVerb, Outcome, Record, State, Verb
 from goscheds.store import Capability
 
 VERSION = 1  # of the schema that this code reads and writes
@@ -48,14 +34,12 @@ class Run(Protocol):
 R = TypeVar("R", bound=Run)
 
 
-class SqlStore(ABC, Generic[R]):
+class SqlStore(Looking, ABC, Generic[R]):
     """A namespace of jobs in a SQL database."""
 
     capabilities = frozenset({Capability.PROCESSES, Capability.DURABLE, Capability.POLLING})
 
     dialect: str
-    parameter: str  # how the driver writes a parameter
-    sql: SimpleNamespace
 
     def __init__(self, namespace: str, pool: Pool[Any], bell: Bell) -> None:
         self._namespace = namespace
@@ -87,6 +71,9 @@ class SqlStore(ABC, Generic[R]):
     @abstractmethod
     def _line_up(self, run: R, ids: Sequence[str]) -> range:
         """Before jobs change one by one: lock them in one order for all, and draw a place in line for each."""
+
+    def _tell(self, run: R, told: Mapping[tuple[str, int], int]) -> None:
+        """Tell the tally, where there is one, by how many jobs a queue has more in a state."""
 
     @abstractmethod
     def _announce(self, run: R, topics: set[str]) -> None:
@@ -125,8 +112,7 @@ class SqlStore(ABC, Generic[R]):
 
     def erase(self) -> None:
         """Delete everything of the namespace."""
-        statements = self.sql.erase_jobs, self.sql.erase_workers, self.sql.erase_paused, self.sql.erase_duty
-        self._atomically(lambda run: [run(statement) for statement in statements])
+        self._atomically(lambda run: [run(statement) for statement in self.sql.erase.split(";")])
 
     def now(self) -> int:
         return int(self._query(self.sql.now)[0][0])
@@ -193,8 +179,7 @@ class SqlStore(ABC, Generic[R]):
             for (holder,) in run(self.sql.lapsed):
                 left = limit - len(claims)
                 if left and run(self.sql.condemn, holder=holder):
-                    orphans = run(self.sql.orphans, worker=worker, holder=holder, limit=left)
-                    claims += to_claims(orphans, Lost.LEASE)
+                    claims += to_claims(run(self.sql.orphans, worker=worker, holder=holder, limit=left), Lost.LEASE)
             run(self.sql.bury)
             return claims
 
@@ -203,45 +188,39 @@ class SqlStore(ABC, Generic[R]):
     def held(self, worker: str) -> list[Claim]:
         return to_claims(self._query(self.sql.held, worker=worker))
 
-    def find(self, query: Query) -> Page:
-        limit = len(query.ids) or query.limit
-        condition, parameters = where(query)
-        statement = self.sql.find.replace("{where}", render(condition, {}, self.parameter))
-        found = (self._query if query.ids else self._look)(statement, **parameters, limit=limit + 1)
-        rows = tuple(to_row(values) for values in found[:limit])
-        return Page(rows, rows[-1].record.id if len(found) > limit else "")
-
-    def counts(self) -> Counts:
-        jobs = {(queue, STATES[state]): count for queue, state, count in self._query(self.sql.counts)}
-        return Counts(jobs, frozenset(queue for (queue,) in self._query(self.sql.paused)))
-
     def move(self, moves: Sequence[Move]) -> list[State | None]:
         def work(run: R) -> tuple[list[State | None], set[str]]:
             places = self._line_up(run, [move.id for move in moves])
             moved = [self._move(run, move, place) for move, place in zip(moves, places, strict=True)]
-            topics = {queue for state, queue in moved if state is State.READY}
-            topics |= {DUTIES for state, _ in moved if state is State.SCHEDULED}
+            told = Counter((queue, state) for queue, _, state in moved)
+            told.subtract((queue, was) for queue, was, _ in moved)
+            self._tell(run, told)
+            topics = {queue if state else DUTIES for queue, _, state in moved if state in (0, 1)}
             self._announce(run, topics)
-            return [state for state, _ in moved], topics
+            return [None if state < 0 else STATES[state] for _, _, state in moved], topics
 
         states, topics = self._atomically(work)
         self._bell.ring(*topics)
         return states
 
-    def _move(self, run: R, move: Move, place: int) -> tuple[State | None, str]:
-        """The job's state afterwards, and its queue."""
+    def _move(self, run: R, move: Move, place: int) -> tuple[str, int, int]:
+        """The job's queue, and its state before and afterwards; -1 if there is no such job."""
+        ((was, queue),) = run(self.sql.state, id=move.id) or [(-1, "")]
         if move.verb is MoveVerb.CANCEL:
             moved = run(self.sql.cancel, id=move.id)
         elif move.verb is MoveVerb.RESCHEDULE:
             moved = run(self.sql.reschedule, id=move.id, execute_at=move.execute_at, delay=move.delay, place=place)
         else:
             moved = run(self.sql.retry, id=move.id, meta=move.meta, place=place)
-        ((state, queue),) = moved or run(self.sql.state, id=move.id) or [(None, "")]
-        return None if state is None else STATES[state], queue
+        return queue, was, moved[0][0] if moved else was
 
     def purge(self, state: State, before: int, limit: int, queue: str = "") -> int:
-        asked = {"state": CODES[state], "before": before, "limit": limit, "queue": queue}
-        return len(self._singly(lambda run: run(self.sql.purge, **asked))) if state in SETTLED else 0
+        def work(run: R) -> int:
+            gone = run(self.sql.purge, state=CODES[state], before=before, limit=limit, queue=queue)
+            self._tell(run, {(queue, CODES[state]): -jobs for (queue,), jobs in Counter(gone).items()})
+            return len(gone)
+
+        return self._atomically(work) if state in SETTLED else 0
 
     def pause(self, queue: str, paused: bool) -> None:
         def work(run: R) -> None:
@@ -251,12 +230,5 @@ class SqlStore(ABC, Generic[R]):
         self._atomically(work)
         self._bell.ring(queue)
 
-    def workers(self) -> list[WorkerInfo]:
-        return [WorkerInfo(*values) for values in self._query(self.sql.workers)]
-
     def _query(self, statement: str, **parameters: object) -> list[Values]:
         return self._directly(lambda run: run(statement, **parameters))
-
-    def _look(self, statement: str, **parameters: object) -> list[Values]:
-        """A query whose best plan depends on what is asked for and on what there is."""
-        return self._query(statement, **parameters)

@@ -69,3 +69,17 @@ CREATE INDEX goscheds_deadline ON goscheds_jobs (ns, deadline) WHERE state = 2 A
 CREATE INDEX goscheds_cancelling ON goscheds_jobs (ns, worker) WHERE state = 2 AND cancelling = 1;
 CREATE UNIQUE INDEX goscheds_unique ON goscheds_jobs (ns, unique_key) WHERE state < 3 AND unique_key <> '';
 CREATE INDEX goscheds_settled ON goscheds_jobs (ns, state, changed_at, queue) WHERE state >= 3;
+
+-- How many jobs stand where: rows of moves, of so many jobs of a queue from one state to another (-1 is none), and now and
+-- then, in their place, a row for each sum. Most of what is here is new, or dead and to be vacuumed.
+CREATE TABLE goscheds_tally (
+    jobs bigint NOT NULL,
+    ns int NOT NULL,
+    was smallint NOT NULL DEFAULT -1,
+    state smallint NOT NULL,
+    folded boolean NOT NULL DEFAULT false,
+    queue text COLLATE "C" NOT NULL
+) WITH (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0,
+    autovacuum_vacuum_insert_threshold = -1
+);

@@ -3,6 +3,9 @@
 -- that is on call for a topic, if there is one: it holds an exclusive lock on the topic's {key}, and listens to the channel
 -- of that name. Who finds nobody on call keeps a shared lock to its end, so that nobody is until the jobs can be seen.
 -- :channel is where everybody listens, '' if wake-ups are off.
+--
+-- What moves jobs says so in goscheds_tally, in the same statement: a row for each queue and move, so that nobody waits
+-- for anybody. {fold} makes few rows of many. A job that is active counts as ready there: a claim has nothing to say.
 
 -- name: {ring}
 -- Not for more than some topics of a batch: the server has room for thousands of locks, and for no more.
@@ -53,6 +56,69 @@ coalesce(
     9223372036854775807
 )
 
+-- name: {first_ended}
+-- In the index's own order: to sort by ids as well, it would read all, as long as it has no statistics.
+ORDER BY changed_at FETCH FIRST (:scan) ROWS WITH TIES
+
+-- name: {tally}
+SELECT queue, side AS state, sign * jobs AS jobs
+FROM goscheds_tally CROSS JOIN LATERAL (VALUES (state, 1), (was, -1)) AS sides (side, sign) WHERE ns = :ns
+
+-- name: {fold}
+-- For all namespaces. One at a time, and whoever comes second leaves it to the first; each row is deleted once and told
+-- again in the sum, or neither. Not all at once, should there be very many.
+folded AS (
+    DELETE FROM goscheds_tally
+    WHERE (SELECT true FROM goscheds_tally WHERE NOT folded LIMIT 1 OFFSET 1000)
+      AND (SELECT pg_try_advisory_xact_lock({tally_key}))
+      AND ctid = ANY (ARRAY(SELECT ctid FROM goscheds_tally LIMIT 100000))
+    RETURNING *
+), sums AS (
+    INSERT INTO goscheds_tally (ns, queue, state, jobs, folded)
+    SELECT ns, queue, side, greatest(-{most}, least({most}, sum(sign * jobs))), true
+    FROM folded CROSS JOIN LATERAL (VALUES (state, 1), (was, -1)) AS sides (side, sign)
+    WHERE side >= 0 GROUP BY ns, queue, side HAVING sum(sign * jobs) <> 0
+)
+
+-- name: fold
+-- While no worker does the duties, pushes do it now and then.
+WITH {fold} SELECT
+
+-- name: tell
+INSERT INTO goscheds_tally (ns, queue, state, jobs)
+SELECT :ns, queue, state, jobs FROM unnest(:queue::text[], :state::bigint[], :jobs::bigint[]) AS t (queue, state, jobs)
+
+-- name: counts
+-- What the tally has as ready is active in part. Those are few, and are counted. Where jobs were deleted by hand the tally has
+-- too many.
+WITH held AS (
+    SELECT queue, count(*) AS jobs FROM goscheds_jobs WHERE ns = :ns AND state = 2 GROUP BY queue
+)
+SELECT queue, state, sum(jobs) FROM (
+    {tally}
+    UNION ALL SELECT queue, 1, -jobs FROM held
+    UNION ALL SELECT queue, 2, jobs FROM held
+) AS told
+WHERE state >= 0 GROUP BY queue, state HAVING sum(jobs) > 0
+
+-- name: erase
+SELECT pg_advisory_xact_lock({tally_key})::text;
+DELETE FROM goscheds_jobs WHERE ns = :ns;
+{recount};
+DELETE FROM goscheds_workers WHERE ns = :ns;
+DELETE FROM goscheds_paused WHERE ns = :ns;
+UPDATE goscheds_namespaces SET duty = '', duty_until = 0 WHERE ns = :ns
+
+-- name: {recount}
+-- What others commit meanwhile they tell as well, and both are seen or neither.
+WITH forgotten AS (DELETE FROM goscheds_tally WHERE ns = :ns)
+INSERT INTO goscheds_tally (ns, queue, state, jobs, folded)
+SELECT :ns, queue, CASE state WHEN 2 THEN 1 ELSE state END AS counted, count(*), true
+FROM goscheds_jobs WHERE ns = :ns GROUP BY queue, counted
+
+-- name: {tally_key}
+'goscheds_tally'::regclass::oid::bigint
+
 -- name: lock_schema
 -- Any number will do that no one else locks; this one is "goscheds" in ASCII.
 SELECT pg_advisory_xact_lock(7453015856082478195)::text
@@ -76,35 +142,34 @@ SELECT set_config('idle_in_transaction_session_timeout', '20s', false),
     set_config('default_transaction_isolation', 'read committed', false)
 WHERE :ours OR pg_backend_pid() = :pid
 
--- name: freely
--- Before a statement whose conditions differ from call to call: the planner looks at them, and at its statistics.
-SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
-    set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true),
-    set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true)
-
 -- name: announce
 -- Tells everybody who waits.
 SELECT pg_notify(:channel, topic)::text FROM unnest(:topics::text[]) AS t (topic) WHERE :channel <> ''
 
 -- name: push_one
 -- A job without a unique key, which needs no arrays: a third of the work of a batch of one.
-INSERT INTO goscheds_jobs (
-    ns, id, name, queue, payload, meta, execute_at, priority, timeout, unique_key, state, seq, pushed_at, changed_at
+WITH stored AS (
+    INSERT INTO goscheds_jobs (
+        ns, id, name, queue, payload, meta, execute_at, priority, timeout, unique_key, state, seq, pushed_at, changed_at
+    )
+    SELECT :ns, nullif(:id, ''), :name, :queue, :payload, :meta, due, :priority, :timeout, '',
+        CASE WHEN due <= moment THEN 1 ELSE 0 END, {place}, moment, moment
+    FROM (
+        SELECT moment, CASE WHEN :execute_at = 0 THEN moment ELSE :execute_at END + :delay AS due
+        FROM (SELECT {now} AS moment OFFSET 0) AS clock OFFSET 0
+    ) AS job
+    ON CONFLICT DO NOTHING
+    RETURNING queue, state, execute_at
+), told AS (
+    INSERT INTO goscheds_tally (ns, queue, state, jobs) SELECT :ns, queue, state, 1 FROM stored
 )
-SELECT :ns, nullif(:id, ''), :name, :queue, :payload, :meta, due, :priority, :timeout, '',
-    CASE WHEN due <= moment THEN 1 ELSE 0 END, {place}, moment, moment
-FROM (
-    SELECT moment, CASE WHEN :execute_at = 0 THEN moment ELSE :execute_at END + :delay AS due
-    FROM (SELECT {now} AS moment OFFSET 0) AS clock OFFSET 0
-) AS job
-ON CONFLICT DO NOTHING
-RETURNING (
+SELECT (
     SELECT {ring} FROM (
         SELECT CASE
             WHEN state = 1 THEN queue WHEN execute_at < {earliest} THEN ''
         END AS topic, 1 AS nth
     ) AS topics WHERE topic IS NOT NULL
-)
+) FROM stored
 
 -- name: push
 WITH clock AS MATERIALIZED (SELECT {now} AS moment, {place} AS place),
@@ -123,6 +188,9 @@ job AS MATERIALIZED (
     FROM job ORDER BY nth
     ON CONFLICT DO NOTHING
     RETURNING queue, state, execute_at
+), told AS (
+    INSERT INTO goscheds_tally (ns, queue, state, jobs)
+    SELECT :ns, queue, state, count(*) FROM stored GROUP BY queue, state
 ), topics AS (
     SELECT DISTINCT queue AS topic FROM stored WHERE state = 1
     UNION ALL
@@ -175,6 +243,12 @@ standing AS MATERIALIZED (
     RETURNING j.queue, j.state, j.execute_at
 ), forgotten AS (
     DELETE FROM goscheds_jobs AS j USING placed WHERE NOT keep AND j.ns = :ns AND j.id = picked
+    RETURNING j.queue
+), told AS (
+    INSERT INTO goscheds_tally (ns, queue, was, state, jobs)
+    SELECT :ns, queue, 1, state, count(*) FROM kept WHERE state <> 1 GROUP BY queue, state
+    UNION ALL
+    SELECT :ns, queue, 1, -1, count(*) FROM forgotten GROUP BY queue
 ), topics AS (
     SELECT DISTINCT queue AS topic FROM kept WHERE state = 1
     UNION ALL
@@ -245,9 +319,9 @@ SELECT {ring}, NULL, '', '', '', 0, 0, 0, 0, '', 0, 0, 0
 FROM (SELECT topic, row_number() OVER () AS nth FROM topics) AS topics
 
 -- name: astray
--- Looks between the workers with a good lease, whose own jobs are none of its business: what they worked off while an old
+-- Folds the tally, and looks between the workers with a good lease, whose own jobs are none of its business: what they worked off while an old
 -- snapshot is held would have to be stepped over each time.
-WITH clock AS MATERIALIZED (SELECT {now} AS moment),
+WITH {fold}, clock AS MATERIALIZED (SELECT {now} AS moment),
 good AS MATERIALIZED (SELECT id FROM goscheds_workers WHERE ns = :ns AND expires_at > (SELECT moment FROM clock))
 SELECT 1 FROM good WHERE id = :worker AND (
     EXISTS (SELECT 1 FROM goscheds_workers WHERE ns = :ns AND expires_at <= (SELECT moment FROM clock))
@@ -322,6 +396,9 @@ lead AS (
     UPDATE goscheds_jobs SET state = 1, seq = place, changed_at = {now}
     FROM placed WHERE ns = :ns AND id = picked
     RETURNING queue
+), told AS (
+    INSERT INTO goscheds_tally (ns, queue, was, state, jobs)
+    SELECT :ns, queue, 0, 1, count(*) FROM moved GROUP BY queue
 )
 SELECT duty, duty_until, coalesce(
     (SELECT execute_at FROM goscheds_jobs WHERE ns = :ns AND state = 0 ORDER BY execute_at LIMIT 1), 9223372036854775807

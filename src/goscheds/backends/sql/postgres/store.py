@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from random import random
 from typing import TypeVar
 
 import psycopg
@@ -23,7 +24,9 @@ from goscheds.backends.sql.store import SECOND, Run, SqlStore
 from goscheds.record import Claim, Heartbeat, Outcome, Record
 from goscheds.store import DUTY_LEASE
 
-PULSE = 0.25  # seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer
+# Seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer. And the part of pushes
+# that fold the tally, should there be no worker whose duty it is.
+PULSE, FOLDING = 0.25, 1 / 1000
 
 T = TypeVar("T")
 Both = tuple[list[str], list[Claim]]
@@ -126,19 +129,14 @@ class PostgresStore(SqlStore[Run]):
         """What the server has done so far, for benchmarks. It counts a transaction up to a second late."""
         return dict(zip(("transactions", "WAL bytes", "dead tuples"), self._query(self.sql.work)[0], strict=True))
 
-    def _look(self, statement: str, **parameters: object) -> list[Values]:
-        def work(run: Run) -> list[Values]:
-            run(self.sql.freely)
-            return run(statement, **parameters)
-
-        return self._atomically(work)
-
     def _upgrade(self, run: Run) -> int:
         run(self.sql.lock_schema)
         run(self.sql.hurry)
         return super()._upgrade(run)
 
     def _push(self, run: Run, jobs: Sequence[Record]) -> list[str]:
+        if random() < FOLDING:  # noqa: S311 - no secret
+            run(self.sql.fold)
         if not any(job.unique_key for job in jobs):
             if len(jobs) == 1:
                 run(self.sql.push_one, **asdict(jobs[0]))
@@ -161,6 +159,10 @@ class PostgresStore(SqlStore[Run]):
     def _line_up(self, run: Run, ids: Sequence[str]) -> range:
         run(self.sql.lock, ids=ids)
         return range(len(ids))  # the places themselves are drawn by the statements
+
+    def _tell(self, run: Run, told: Mapping[tuple[str, int], int]) -> None:
+        if rows := [(*where, jobs) for where, jobs in told.items() if jobs]:
+            run(self.sql.tell, **dict(zip(("queue", "state", "jobs"), map(list, zip(*rows, strict=True)), strict=True)))
 
     def _announce(self, run: Run, topics: set[str]) -> None:
         run(self.sql.announce, topics=list(topics))

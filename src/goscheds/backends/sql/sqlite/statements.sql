@@ -22,6 +22,9 @@ coalesce((SELECT w.id FROM goscheds_workers AS w WHERE w.number = worker), '')
 -- name: {place}
 :place
 
+-- name: {first_ended}
+ORDER BY changed_at, id LIMIT :scan
+
 -- name: {blank}
 x''
 
