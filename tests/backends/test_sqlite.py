@@ -177,19 +177,21 @@ class TestFile:
     @pytest.mark.slow
     def test_a_forked_child_uses_the_store_without_harm(self, path):
         code = """if True:
-            import os, sys
+            import glob, os, sys
             from goscheds.backends.sql.sqlite import connect
             from goscheds.record import Record
             store = connect("sqlite:///" + sys.argv[1], "shop")
             store.open()
             store.heartbeat("parent", 60, b"")
-            store.claim("default", "parent", 1, 0.1)  # its watcher runs
+            store.claim("default", "parent", 1, 0.1)  # it has pipes
             for number in range(3):
                 if os.fork() == 0:
                     store.push([Record(f"child-{number}", "job", "default")])
                     assert store.claim("none", "parent", 1, 0.1) == []
+                    store.close()  # which leaves the parent its pipe, and takes its own away
                     os._exit(0)
-                assert os.wait()[1] == 0
+                pid, status = os.wait()
+                assert status == 0 and len(glob.glob(sys.argv[1] + "-bell-*")) == 1
                 store.push([Record(f"parent-{number}", "job", "default")])
             print(len(store.claim("default", "parent", 10, 0)))
         """
