@@ -3,8 +3,10 @@
 -- worker is remembered: the server may still hand a ticket to the BLMOVE of one that was stopped.
 -- Reply: the tickets, the jobs, nothing, and why each was taken.
 local worker, limit, memory = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local overdue = call('ZRANGEBYSCORE', PREFIX .. 'deadlines', '-inf', now, 'LIMIT', 0, limit)
+local lapsed_workers = call('ZRANGEBYSCORE', PREFIX .. 'workers', '-inf', now)
+if #overdue + #lapsed_workers == 0 or not alive(worker) then return {} end
 local jobs, reasons, number = {}, {}, number_of(worker)
-if not alive(worker) then return {} end
 
 local function take_over(job, ticket, why)
   if job[CANCELLING] == 1 then
@@ -47,7 +49,7 @@ local function drain(lapsed)
   return #drained
 end
 
-for _, ticket in ipairs(call('ZRANGEBYSCORE', PREFIX .. 'deadlines', '-inf', now, 'LIMIT', 0, limit)) do
+for _, ticket in ipairs(overdue) do
   local job = if_here(load_whole(id_of(ticket)), ticket)
   if job and job[STATE] == ACTIVE then
     call('SREM', active_key(worker_of(job)), ticket)
@@ -56,7 +58,7 @@ for _, ticket in ipairs(call('ZRANGEBYSCORE', PREFIX .. 'deadlines', '-inf', now
     call('ZREM', PREFIX .. 'deadlines', ticket)
   end
 end
-for _, lapsed in ipairs(call('ZRANGEBYSCORE', PREFIX .. 'workers', '-inf', now)) do
+for _, lapsed in ipairs(lapsed_workers) do
   if #tickets >= limit then break end
   if give_back(lapsed) + drain(lapsed) == 0 and call('ZSCORE', PREFIX .. 'workers', lapsed) + memory < now then
     call('ZREM', PREFIX .. 'workers', lapsed)
