@@ -10,11 +10,13 @@ from contextlib import closing, suppress
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg.sql import SQL
 
 from goscheds.backends.sql.postgres import PostgresStore, connect
 from goscheds.chaos.rig import via
-from goscheds.contract.bench import LATE, background, eventually, gather, hire, ids, job, jobs
+from goscheds.contract.bench import LATE, background, eventually, gather, hire, ids, job, jobs, settle_in
 from goscheds.errors import StoreUnavailable
 from goscheds.record import Outcome
 
@@ -144,3 +146,22 @@ def test_jobs_of_one_who_never_ends_its_transaction_are_recovered(
     relay.close()
     with pytest.raises(StoreUnavailable):
         stopped.result(LATE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("strength", "survives"), [("KEY SHARE", True), ("SHARE", False)])
+def test_recovery_ends_a_foreign_transaction_only_if_it_stands_in_the_way(
+    postgres_url: str, opened: Callable[[str], PostgresStore], strength: str, survives: bool
+) -> None:
+    """A foreign key to a job takes the first lock; it waits for its client for more than a second."""
+    store = opened(postgres_url)
+    store.heartbeat("lapsed", 0.1, b"")
+    store.push([job("one")])
+    store.claim("default", "lapsed", 1, 0)
+    with closing(psycopg.connect(postgres_url)) as foreign:
+        foreign.execute(SQL("SELECT 1 FROM goscheds_jobs FOR {}").format(SQL(strength)))
+        settle_in(1.2)
+        assert ids(eventually(lambda: store.recover(hire(store), 10))) == ["one"]
+        with suppress(psycopg.OperationalError):
+            foreign.execute("SELECT 1")
+        assert foreign.closed != survives

@@ -343,14 +343,20 @@ SELECT 1 FROM good WHERE id = :worker AND (
 
 -- name: orphans
 -- First it ends sessions whose transaction has jobs of the lapsed worker locked and whose client says nothing: it was
--- stopped, or has gone, before the end. The server itself would wait for as long as the client's machine answers.
+-- stopped, or has gone, before the end. The server itself would wait for as long as the client's machine answers. Who holds
+-- a lock that does not keep them from recovery (FOR KEY SHARE) is let be; and the number of several lockers may be that of
+-- somebody's transaction, but he has nothing to do with the table.
 WITH clock AS MATERIALIZED (SELECT {now} AS moment),
-ended AS MATERIALIZED (
+free AS MATERIALIZED (
+    SELECT id FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = :holder LIMIT :limit {lock}
+), ended AS MATERIALIZED (
     SELECT pg_terminate_backend(pid), pg_sleep(0.05) FROM pg_stat_activity
     WHERE usename = current_user AND wait_event = 'ClientRead' AND xact_start < now() - interval '1 second'
       AND backend_xid = ANY (ARRAY(
-          SELECT xmax FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = :holder LIMIT :limit
+          SELECT xmax FROM goscheds_jobs
+          WHERE ns = :ns AND state = 2 AND worker = :holder AND id <> ALL (ARRAY(SELECT id FROM free)) LIMIT :limit
       ))
+      AND pid IN (SELECT pid FROM pg_locks WHERE relation = 'goscheds_jobs'::regclass)
 ), chosen AS MATERIALIZED (
     SELECT id FROM goscheds_jobs
     WHERE ns = :ns AND state = 2 AND worker = :holder AND (SELECT count(*) FROM ended) >= 0
