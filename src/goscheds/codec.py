@@ -86,8 +86,14 @@ _meta = msgspec.json.Decoder(Meta).decode
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
+UNWRITTEN = object()
+"""In a Context: it is a struct, and would be written as others are, the payload of its job with it."""
+
+
 def _plain(value: Any) -> Any:
     """What msgspec can't encode by itself: models that know how to become JSON, as pydantic's do."""
+    if value is UNWRITTEN:
+        raise TypeError("a Context is not JSON")
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} is not JSON")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from goscheds.codec import UNWRITTEN
 from goscheds.errors import JobCancelled
 from goscheds.job import Job
 
@@ -15,7 +16,7 @@ TOLD = threading.Condition()
 spends on a job, and few handlers are ever told or wait to be."""
 
 
-class Context(Struct, eq=False, gc=False):
+class Context(Struct, eq=False):
     """Handed to a handler that declares a parameter annotated ``Context``."""
 
     _load: Callable[[], Job]
@@ -25,9 +26,15 @@ class Context(Struct, eq=False, gc=False):
     """One higher at each claim of the job and never reused. Pass it downstream, so that a stale run is refused."""
     worker: str
     """The id of the worker that runs it."""
+    _id: str = ""
     _job: Job | None = None
     _stopped: bool = False
     _reason: str = ""
+    _unwritten: object = UNWRITTEN
+
+    def __repr__(self) -> str:
+        """Logs are no place for a job's arguments."""
+        return f"<Context of {f'job {self._id!r}' if self._id else 'a call'}, attempt {self.attempt}>"
 
     @property
     def job(self) -> Job:

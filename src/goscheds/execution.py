@@ -100,7 +100,7 @@ class Execution:
         """A claim, with its account read."""
         record, fence = claim.record, claim.fence
         meta = decode_meta(record.meta)
-        context = Context(Loading(record), meta.attempts + 1, fence, self._worker)
+        context = Context(Loading(record), meta.attempts + 1, fence, self._worker, record.id)
         return Run(claim, context, (record.id, fence), meta)
 
     def run(self, run: Run) -> Outcome:
