@@ -52,6 +52,20 @@ def test_a_job_is_a_frozen_dataclass_to_everybody():
         Job("greet", {}, "mail")
 
 
+def test_its_fields_tell_types_and_defaults_as_a_dataclass_does():
+    fields = {field.name: field for field in dataclasses.fields(Job)}
+    assert fields["name"].default is fields["name"].default_factory is dataclasses.MISSING
+    assert (fields["queue"].type, fields["queue"].default, fields["retry"].default) == (str, "default", Retry())
+    assert (fields["args"].default_factory, fields["id"].default_factory) == (dict, new_id)
+    assert [name for name, field in fields.items() if not field.kw_only] == ["name", "args"]
+    assert set(fields) >= set(Job.__annotations__)  # or pydantic takes it for no dataclass
+
+
+def test_a_job_that_can_not_be_read_may_go_to_another_process():
+    job = Job.unread("no\nname", "some id", "mail")
+    assert copy.deepcopy(job) == pickle.loads(pickle.dumps(job)) == job  # noqa: S301 - our own
+
+
 def test_a_job_has_the_fields_own_defaults():
     job = Job("greet")
     assert (job.args, job.queue, job.execute_at, job.priority) == ({}, "default", None, 0)

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from unicodedata import category
 
-from msgspec import Struct, field
-from msgspec.structs import force_setattr
+import msgspec
+from msgspec import Struct, field, structs
 
 from goscheds.clock import duration_micros, to_micros
 from goscheds.errors import InvalidJob
@@ -86,7 +86,8 @@ class Job(_Call, frozen=True, kw_only=True):
     A frozen dataclass to everybody, `dataclasses.replace` included, that is made in a tenth of the time of one.
     """
 
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
     id: str = field(default_factory=new_id)
     """Pushing the same id twice is one job, so that a producer may retry blindly."""
@@ -121,8 +122,11 @@ class Job(_Call, frozen=True, kw_only=True):
         """Another of the kind, with fields that are known to be right, and looked at no more."""
         job = copy.copy(self)
         for name, value in unchecked.items():
-            force_setattr(job, name, value)
+            structs.force_setattr(job, name, value)
         return job
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (type(self), structs.astuple(self))
 
     @classmethod
     def unread(cls, name: str, id: str, queue: str) -> Self:
@@ -130,8 +134,21 @@ class Job(_Call, frozen=True, kw_only=True):
         return cls("unread").like(name=name, id=id, queue=queue)
 
 
+def _restored(kind: type[Job], values: tuple[object, ...]) -> Job:
+    """A job out of a pickle, unchecked: one that can't be read is to be looked at elsewhere as well."""
+    return kind("unread").like(**dict(zip(kind.__struct_fields__, values, strict=True)))
+
+
+def _as_dataclasses_know(one: structs.FieldInfo) -> tuple[str, Any, Any]:
+    made = {
+        name: value for name in ("default", "default_factory") if (value := getattr(one, name)) is not msgspec.NODEFAULT
+    }
+    return one.name, one.type, dataclasses.field(**made, kw_only=one.name not in Job.__match_args__)
+
+
 Job.__dataclass_fields__ = {
-    field.name: field for field in dataclasses.fields(dataclasses.make_dataclass("Job", Job.__struct_fields__))
+    one.name: one
+    for one in dataclasses.fields(dataclasses.make_dataclass("Job", map(_as_dataclasses_know, structs.fields(Job))))
 }
 
 
