@@ -207,7 +207,6 @@ SETTLEMENT = {
     **dict.fromkeys(("fence", "target", "execute_at", "delay"), [1] * 10),
     **dict.fromkeys(("meta", "result"), [b""] * 10),
 }
-WHOLE = Lines().parts("default")
 PARTS = {"high": [32767, 0, -1], "low": [1, 0, -32768], "place": [FIRST, 1, FIRST]}  # as after a claim of priority 0
 PAGE = {"queue": "", "name": "", "states": 63, "scan": 11, "most": 10}
 STATEMENTS = {
@@ -221,7 +220,8 @@ STATEMENTS = {
     "heartbeat": {"worker": "worker", "lease": 3600 * SECOND, "info": b""},
     "held": {"worker": "other"},
     "astray": {"worker": "worker"},
-    "claim": {"queue": "default", "worker": "worker", "limit": 10, **WHOLE},
+    "claim": {"queue": "default", "worker": "worker", "limit": 10},
+    "claim_along": {"queue": "default", "worker": "worker", "limit": 10, **PARTS},
     "promote": {"worker": "worker", "lease": 10, "limit": 10},
     "outlook": {},
     "overdue": {"worker": "other", "limit": 10},
@@ -245,7 +245,8 @@ STATEMENTS = {
     "lock": {"ids": ["none"] * 10},
     "holders": {"id": ["none"] * 10, "unique_key": ["none"] * 10},
     "settle": SETTLEMENT,
-    "settle_and_claim": {**SETTLEMENT, "queue": "default", "limit": 10, **PARTS},
+    "settle_and_claim": {**SETTLEMENT, "queue": "default", "limit": 10},
+    "settle_and_claim_along": {**SETTLEMENT, "queue": "default", "limit": 10, **PARTS},
 }
 
 
@@ -357,13 +358,11 @@ class TestHeldSnapshot:
             yield store
 
     def test_a_claim_begins_where_the_last_one_ended(self, worked):
-        found = worked._take(worked.sql.claim, "default", worker="worker", limit=1)[0]
-        assert [row[0] for row in found] == ["next-1"]
-        beginning = worked._lines.parts("nothing is known of this queue")
-        worked._lines._whole["default"] = time.monotonic() + 3600
+        worked._lines.note("default", {}, [(*[0] * 13, 3600 * SECOND)])  # as a look that took long
+        assert ids(worked.claim("default", "worker", 1, 0)) == ["next-1"]
         known = {"queue": "default", "worker": "worker", "limit": 1}
-        assert _pages(worked, "claim", known | beginning) > self.WORKED_OFF / 80
-        assert _pages(worked, "claim", known | worked._lines.parts("default")) < 40
+        assert _pages(worked, "claim", known) > self.WORKED_OFF / 80
+        assert _pages(worked, "claim_along", known | worked._lines.parts("default")) < 40
 
     def test_a_round_of_recovery_and_a_scheduled_push_read_as_little(self, worked):
         worked.push(jobs(2_000, delay=1))
@@ -382,8 +381,8 @@ class TestLines:
         """A store whose claims begin at the third of three jobs, for the next hour."""
         store.push([job("first"), job("second"), job("third")])
         store.heartbeat("worker", 3600, b"")
-        assert ids(store.claim("default", "worker", 2, 0)) == ["first", "second"]
         store._lines._whole["default"] = time.monotonic() + 3600
+        assert ids(store.claim("default", "worker", 2, 0)) == ["first", "second"]
         assert len(store._lines.parts("default")["low"]) > 1
         return store
 
@@ -408,12 +407,31 @@ class TestLines:
         accepted, claims = along.settle_and_claim("worker", [Outcome.done(third)], "default", 5)
         assert (accepted, ids(claims)) == (["third"], ["late"])
 
-    @pytest.mark.parametrize(("took", "pause"), [(0.001, 0.0), (0.1, 1.9), (10.0, 5.0)])
+    @pytest.mark.parametrize(("took", "pause"), [(1_000, -0.08), (100_000, 1.9), (10_000_000, 5.0)])
     def test_a_look_from_the_beginning_is_due_after_twenty_times_what_the_last_one_took(self, took, pause):
         lines = Lines()
-        now = time.monotonic()
-        assert lines.note("default", lines.parts("default"), [], now - took)
-        assert lines._whole["default"] - now == pytest.approx(pause, abs=0.1)
+        lines.note("default", {}, [(*[0] * 13, took)])
+        assert lines._whole["default"] - time.monotonic() == pytest.approx(pause, abs=0.01)
+
+    def test_a_server_that_is_far_away_is_looked_at_from_the_beginning(self, database, store, monkeypatch):
+        def far(statement, **parameters):
+            time.sleep(0.05)
+            return near(statement, **parameters)
+
+        near = store._query
+        monkeypatch.setattr(store, "_query", far)
+        store.push([job("first"), job("second"), job("third")])
+        store.heartbeat("worker", 3600, b"")
+        assert ids(store.claim("default", "worker", 2, 0)) == ["first", "second"]
+        self._push_late(database, store)
+        assert ids(store.claim("default", "worker", 2, 0)) == ["late", "third"]
+
+    def test_of_many_priorities_the_highest_are_looked_for_from_their_places(self, store):
+        store.push([job(f"{priority:03}", priority=priority) for priority in range(-50, 50)])
+        store._lines._whole["default"] = time.monotonic() + 3600
+        worker = hire(store)
+        assert [claim.record.priority for claim in gather(store, worker, batch=7)] == [*range(49, -51, -1)]
+        assert len(store._lines.parts("default")["place"]) < 50
 
 
 FREELY = """

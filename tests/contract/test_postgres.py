@@ -40,8 +40,8 @@ class TestPostgresAlongTheLine(Claim, Pipelining, Model):
 
     @pytest.fixture(autouse=True)
     def long(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def note(lines: Lines, queue: str, parts: dict[str, list[int]], rows: Sequence[Values], began: float) -> bool:
-            return noted(lines, queue, parts, rows, began - 3600)
+        def note(lines: Lines, queue: str, parts: dict[str, list[int]], rows: Sequence[Values]) -> None:
+            noted(lines, queue, parts, [(*row[:13], 3_600_000_000) for row in rows])
 
         noted = Lines.note
         monkeypatch.setattr(Lines, "note", note)

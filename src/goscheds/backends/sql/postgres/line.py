@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from goscheds.backends.sql.rows import Values
 
 FIRST = -(2**63)  # there is no place before it
+MANY = 20  # priorities whose places are used: each is two looks into the index
 
 
 class Lines:
-    """For each queue and priority the place of the last job claimed here.
+    """For each queue and priority the place of the last job claimed here, once a look from the beginning takes long.
 
     What stood before it is there no more, but for what was committed late, or locked at that moment by a claim that was
     broken off. So a claim looks along the whole line after a while, and before it says that there is nothing. Places
@@ -24,18 +25,21 @@ class Lines:
         self._whole: defaultdict[str, float] = defaultdict(float)
 
     def parts(self, queue: str) -> dict[str, list[int]]:
-        """Where a claim is to look: from a high priority to a low one, from a place on; one part is all."""
-        known = sorted(self._places[queue].copy().items()) if time.monotonic() < self._whole[queue] else []
-        high = [32767, *(n for priority, _ in reversed(known) for n in (priority, priority - 1))]
-        low = [*(n for priority, _ in reversed(known) for n in (priority + 1, priority)), -32768]
-        return {"high": high, "low": low, "place": [*(n for _, at in reversed(known) for n in (FIRST, at)), FIRST]}
+        """Where a claim is to look: from a high priority to a low one, from a place on; nothing if everywhere."""
+        if time.monotonic() >= self._whole[queue]:
+            return {}
+        known = sorted(self._places[queue].copy().items(), reverse=True)[:MANY]
+        high = [32767, *(n for priority, _ in known for n in (priority, priority - 1))]
+        low = [*(n for priority, _ in known for n in (priority + 1, priority)), -32768]
+        return {"high": high, "low": low, "place": [*(n for _, at in known for n in (FIRST, at)), FIRST]}
 
-    def note(self, queue: str, parts: dict[str, list[int]], rows: Sequence[Values], began: float) -> bool:
-        """Take note of what a claim found there; False if that was nothing, and it is to look again."""
-        whole, now = len(parts["low"]) == 1, time.monotonic()
-        self._places[queue].update(sorted((row[7], row[12]) for row in rows if row[12] > 0))
-        if whole:  # again after 20 times as long; but a job is overlooked for 5 seconds at most, and 5 ms are nothing
-            self._whole[queue] = now + min(20 * (now - began - 0.005), 5.0)
-        elif not rows:
-            self._whole[queue] = 0.0
-        return whole or bool(rows)
+    def note(self, queue: str, parts: dict[str, list[int]], rows: Sequence[Values]) -> None:
+        """Take note of what a claim found there.
+
+        How long it took is the server's word: were it ours, jobs would be overlooked wherever the server is far away.
+        """
+        now = time.monotonic()
+        if rows and not parts:  # again after 20 times as long; a job is overlooked for 5 s at most, and 5 ms are nothing
+            self._whole[queue] = now + min(20 * (rows[0][13] / 1_000_000 - 0.005), 5.0)
+        if now < self._whole[queue]:
+            self._places[queue].update(sorted((row[7], row[12]) for row in rows if row[12] > 0))

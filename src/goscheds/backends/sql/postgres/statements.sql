@@ -257,13 +257,18 @@ standing AS MATERIALIZED (
         < {earliest}
 )
 
--- name: {claiming}
--- Along the parts of the line: from a priority :high to a :low one all there is; or, where a :place is told, of one priority
+-- name: {whole}
+chosen AS MATERIALIZED (
+    SELECT ctid AS spot FROM goscheds_jobs
+    WHERE ns = :ns AND state = 1 AND queue = :queue AND {may_claim}
+    ORDER BY priority DESC, seq LIMIT :limit {lock}
+)
+
+-- name: {along}
+-- By the parts of the line: from a priority :high to a :low one all there is; or, where a :place is told, of one priority
 -- what comes from it on, and before that who was released, below zero. While an old snapshot is held, what was worked off is
 -- never cleared away, and a claim from the very beginning steps over all of it. (Postgres begins to read at the first
--- priority and place that may match, but stops by priority alone: so the released are looked for apart.) A job may have
--- come back to the line since the clock was read: it is never given before it was due. The row is updated where it was
--- locked, not looked for once more; one that somebody changed in between is somewhere else, and is left for the next claim.
+-- priority and place that may match, but stops by priority alone: so the released are looked for apart.)
 chosen AS MATERIALIZED (
     SELECT spot FROM unnest(:high::bigint[], :low::bigint[], :place::bigint[]) AS part (high, low, place)
     CROSS JOIN LATERAL (
@@ -279,18 +284,25 @@ chosen AS MATERIALIZED (
             ORDER BY priority DESC, seq LIMIT :limit {lock}
         ) AS others
     ) AS ready
-    WHERE EXISTS (SELECT 1 FROM before)
-      AND EXISTS (SELECT 1 FROM goscheds_workers
-                  WHERE ns = :ns AND id = :worker AND expires_at > (SELECT moment FROM clock))
-      AND NOT EXISTS (SELECT 1 FROM goscheds_paused WHERE ns = :ns AND queue = :queue)
+    WHERE {may_claim}
     LIMIT :limit
-), claimed AS (
+)
+
+-- name: {may_claim}
+EXISTS (SELECT 1 FROM goscheds_workers WHERE ns = :ns AND id = :worker AND expires_at > (SELECT moment FROM before))
+AND NOT EXISTS (SELECT 1 FROM goscheds_paused WHERE ns = :ns AND queue = :queue)
+
+-- name: {claimed}
+-- A job may have come back to the line since the clock was read: it is never given before it was due. The row is updated where
+-- it was locked, not looked for once more; one that somebody changed in between is somewhere else, and is left for the next
+-- claim. Last comes how long the look took.
+claimed AS (
     UPDATE goscheds_jobs SET
         state = 2, fence = {fence}, worker = :worker,
         changed_at = CASE WHEN execute_at > moment THEN execute_at ELSE moment END,
         deadline = CASE WHEN timeout BETWEEN 1 AND {most} THEN moment + timeout ELSE 0 END
-    FROM clock WHERE ctid = ANY (ARRAY(SELECT spot FROM chosen))
-    RETURNING {claim}
+    FROM before WHERE ctid = ANY (ARRAY(SELECT spot FROM chosen))
+    RETURNING {claim}, (SELECT {now} - moment FROM before)
 )
 
 -- name: settle
@@ -301,21 +313,29 @@ UNION ALL
 SELECT {ring}, 0, false FROM (SELECT topic, row_number() OVER () AS nth FROM topics) AS topics
 
 -- name: claim
-WITH clock AS MATERIALIZED (SELECT {now} AS moment), before AS MATERIALIZED (SELECT 1),
-{claiming}
-SELECT * FROM claimed
+WITH before AS MATERIALIZED (SELECT {now} AS moment), {whole}, {claimed} SELECT * FROM claimed
+
+-- name: claim_along
+WITH before AS MATERIALIZED (SELECT {now} AS moment), {along}, {claimed} SELECT * FROM claimed
 
 -- name: settle_and_claim
 -- One statement, so that a client says all of it in one breath: one that is stopped between two keeps its jobs locked. What is
 -- settled by it is not seen by its claim, so it is for outcomes that make no job ready. Rows are waited for before any is
 -- claimed. The claims, and then the accepted in rows of the same shape, which have no name.
-WITH {settling}, before AS MATERIALIZED (SELECT count(*) FROM standing),
-{claiming}
+WITH {settling}, {settled_before}, {whole}, {claimed} {both}
+
+-- name: settle_and_claim_along
+WITH {settling}, {settled_before}, {along}, {claimed} {both}
+
+-- name: {settled_before}
+before AS MATERIALIZED (SELECT {now} AS moment, count(*) FROM standing)
+
+-- name: {both}
 SELECT * FROM claimed
 UNION ALL
-SELECT picked, NULL, '', '', '', 0, 0, 0, 0, '', fence, 0, 0 FROM standing
+SELECT picked, NULL, '', '', '', 0, 0, 0, 0, '', fence, 0, 0, 0 FROM standing
 UNION ALL
-SELECT {ring}, NULL, '', '', '', 0, 0, 0, 0, '', 0, 0, 0
+SELECT {ring}, NULL, '', '', '', 0, 0, 0, 0, '', 0, 0, 0, 0
 FROM (SELECT topic, row_number() OVER () AS nth FROM topics) AS topics
 
 -- name: astray

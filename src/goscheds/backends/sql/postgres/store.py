@@ -24,8 +24,8 @@ from goscheds.backends.sql.store import SECOND, Run, SqlStore
 from goscheds.record import Claim, Heartbeat, Outcome, Record
 from goscheds.store import DUTY_LEASE
 
-# Seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer. And the part of pushes
-# that fold the tally, should there be no worker whose duty it is.
+# Seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer. And the part of pushed
+# jobs that come with folding the tally, should there be no worker whose duty it is.
 PULSE, FOLDING = 0.25, 1 / 1000
 
 T = TypeVar("T")
@@ -109,21 +109,23 @@ class PostgresStore(SqlStore[Run]):
         """In one statement, unless a job may be ready at once, which its claim would not see."""
         if not outcomes or any(one.jobs or (TARGETS[one.verb] in (0, 1) and not one.delay) for one in outcomes):
             return self.settle(worker, outcomes), self.claim(queue, worker, limit, 0)
-        found, claims = self._take(self.sql.settle_and_claim, queue, limit=limit, **_settlement(worker, outcomes))
+        found, claims = self._take("settle_and_claim", queue, limit=limit, **_settlement(worker, outcomes))
         self._ring_for(outcomes)
         return _accepted({(row[0], row[10]) for row in found if row[1] is None}, outcomes), claims
 
     def _claim(self, queue: str, worker: str, limit: int) -> list[Claim]:
-        return self._take(self.sql.claim, queue, worker=worker, limit=limit)[1]
+        return self._take("claim", queue, worker=worker, limit=limit)[1]
 
-    def _take(self, statement: str, queue: str, **parameters: object) -> tuple[list[Values], list[Claim]]:
+    def _take(self, verb: str, queue: str, **parameters: object) -> tuple[list[Values], list[Claim]]:
         """What a statement found, and what it claimed, or else what is claimed by a look from the line's beginning."""
-        parts, began = self._lines.parts(queue), time.monotonic()
-        found = self._query(statement, queue=queue, **parts, **parameters)
+        parts = self._lines.parts(queue)
+        found = self._query(getattr(self.sql, verb + "_along" * bool(parts)), queue=queue, **parts, **parameters)
         claimed = [row for row in found if row[1] is not None]
-        if self._lines.note(queue, parts, claimed, began):
-            return found, to_claims(claimed)
-        return found, self._take(self.sql.claim, queue, **parameters)[1]
+        self._lines.note(queue, parts, claimed)
+        if parts and not claimed:
+            claimed = self._query(self.sql.claim, queue=queue, **parameters)
+            self._lines.note(queue, {}, claimed)
+        return found, to_claims(claimed)
 
     def work(self) -> dict[str, int]:
         """What the server has done so far, for benchmarks. It counts a transaction up to a second late."""
@@ -135,7 +137,7 @@ class PostgresStore(SqlStore[Run]):
         return super()._upgrade(run)
 
     def _push(self, run: Run, jobs: Sequence[Record]) -> list[str]:
-        if random() < FOLDING:  # noqa: S311 - no secret
+        if random() < FOLDING * len(jobs):  # noqa: S311 - no secret
             run(self.sql.fold)
         if not any(job.unique_key for job in jobs):
             if len(jobs) == 1:
