@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from goscheds.backends.sql.rows import Values
 
-FIRST = -(2**63)  # there is no place before it
-MANY = 20  # priorities whose places are used: each is two looks into the index
+# There is no place before the first; and of how many priorities places are used, as each is two looks into the index.
+FIRST, MANY = -(2**63), 20
 
 
 class Lines:
@@ -38,8 +38,7 @@ class Lines:
 
         How long it took is the server's word: were it ours, jobs would be overlooked wherever the server is far away.
         """
-        now = time.monotonic()
-        if rows and not parts:  # again after 20 times as long; a job is overlooked for 5 s at most, and 5 ms are nothing
-            self._whole[queue] = now + min(20 * (rows[0][13] / 1_000_000 - 0.005), 5.0)
-        if now < self._whole[queue]:
+        if rows and not parts:  # again after 20 times as long, or 5 s, as jobs may be overlooked; and 5 ms are nothing
+            self._whole[queue] = time.monotonic() + min(20 * (rows[0][13] / 1_000_000 - 0.005), 5.0)
+        if time.monotonic() < self._whole[queue]:
             self._places[queue].update(sorted((row[7], row[12]) for row in rows if row[12] > 0))
