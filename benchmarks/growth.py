@@ -2,8 +2,11 @@
 
     python benchmarks/growth.py sqlite:////tmp/growth.db --sizes 1000,1000000,10000000
     python benchmarks/growth.py --sizes 1000,1000000        # all stores; starts the servers itself
+    python benchmarks/growth.py --only redis --into growth.jsonl       # store by store, into one file
+    python benchmarks/growth.py --table growth.jsonl                   # all that were measured, side by side
 
 Of so many jobs a third wait in the queue that is claimed from, a third are scheduled for next year, a third are done.
+The first thousand of each third are stored by the library, the others are copies of them (copies.py).
 Each size has a database of its own (Redis: a number; Postgres: a database; SQLite: a file), and the sizes are measured
 in turns. A verb handles 100 jobs, except heartbeat, counts and the two pages. The ratio is of the medians, the largest
 size to the smallest.
@@ -12,14 +15,18 @@ size to the smallest.
 from __future__ import annotations
 
 import argparse
+import json
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import copies
 from compare import stores
 
 from goscheds import Job, Scheduler
@@ -32,7 +39,20 @@ BATCH = 100
 ROUNDS = 15
 LEASE = 3600.0
 NAMESPACE = "growth"
+Figure = dict[str, Any]
 VERBS = ("push", "claim", "settle", "promote", "recover", "heartbeat", "counts", "jobs()", "jobs(done)")
+
+
+def waiting(store: Store, pattern: Record, count: int) -> None:
+    """Ready jobs, in the queue that is claimed from."""
+    store.push([like(pattern) for _ in range(count)])
+
+
+THIRDS = {
+    "waiting": (State.READY, "default", waiting),
+    "scheduled": (State.SCHEDULED, stock.ELSEWHERE, stock.scheduled),
+    "done": (State.DONE, stock.ELSEWHERE, stock.done),
+}
 
 
 class Field:
@@ -42,6 +62,7 @@ class Field:
         self.size = size
         self.url = url
         self.scheduler = Scheduler(url, NAMESPACE)
+        self.copier = copies.copier(url, NAMESPACE)
         self.store: Store = self.scheduler.store
         self.pattern = self.scheduler.record(Job("noop", args={"n": 12345}))
         self.worker = new_id()
@@ -50,18 +71,18 @@ class Field:
 
     def load(self) -> None:
         """A third of the jobs in each state, and the bytes that each third took."""
-        loaders = (("waiting", self._waiting), ("scheduled", stock.scheduled), ("done", stock.done))
-        for name, loader in loaders:
+        for name, (state, queue, sow) in THIRDS.items():
             before, began, count = occupied(self.url), time.perf_counter(), self.size // 3
-            loader(self.store, self.pattern, count)
+            sow(self.store, self.pattern, min(count, copies.SEEDS))
+            if count >= 2 * copies.SEEDS:
+                count -= count % copies.SEEDS
+                self.copier.copy(state, queue, count - copies.SEEDS)
             seconds = time.perf_counter() - began
             self.bytes[name] = (occupied(self.url) - before) / count
             print(f"    {count:,} {name}: {seconds:.0f} s, {self.bytes[name]:,.0f} bytes each", file=sys.stderr)
-
-    @staticmethod
-    def _waiting(store: Store, pattern: Record, count: int) -> None:
-        for first in range(0, count, stock.BATCH):
-            store.push([like(pattern) for _ in range(first, min(first + stock.BATCH, count))])
+            self._expect(self.copier.held(state, queue), count)
+            self._expect(self.store.counts().jobs[queue, state], count)
+        self.copier.settle_down()
 
     def round(self) -> None:
         """Each verb once; as many jobs stand in each state afterwards."""
@@ -116,8 +137,8 @@ class Field:
 
     def close(self) -> None:
         """Leave nothing."""
-        if isinstance(self.store, Erasable):
-            self.store.erase()
+        if urlsplit(self.url).scheme == "redis" and isinstance(self.store, Erasable):
+            self.store.erase()  # of the others, the database goes
         self.scheduler.close()
 
 
@@ -139,8 +160,9 @@ def occupied(url: str) -> float:
 
         with psycopg.connect(url) as connection:
             return float(connection.execute("SELECT pg_database_size(current_database())").fetchone()[0])
-    path = urlsplit(url).path.removeprefix("/")
-    return float(sum(Path(path + end).stat().st_size for end in ("", "-wal") if Path(path + end).exists()))
+    with closing(sqlite3.connect(urlsplit(url).path.removeprefix("/"))) as connection:
+        (pages,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
+        return float(pages * size)
 
 
 @contextmanager
@@ -165,43 +187,71 @@ def database(url: str, number: int) -> Iterator[str]:
                 Path(path.removeprefix("/") + end).unlink(missing_ok=True)
 
 
-def measure(url: str, sizes: list[int], rounds: int) -> None:
-    """Load, measure in turns, print."""
+def measure(url: str, sizes: list[int], rounds: int) -> Figure:
+    """Load, and measure in turns; milliseconds by verb and size, but for the first round, which warms up."""
+    kind = urlsplit(url).scheme
     with ExitStack() as opened:
         fields = []
         for number, size in enumerate(sizes, 1):
-            print(f"{urlsplit(url).scheme}, {size:,} jobs", file=sys.stderr)
+            print(f"{kind}, {size:,} jobs", file=sys.stderr)
             fields.append(field := Field(opened.enter_context(database(url, number)), size))
             opened.callback(field.close)
             field.load()
         for _ in range(rounds + 1):
             for field in fields:
                 field.round()
-        show(urlsplit(url).scheme, fields)
+        return {
+            "store": kind,
+            "sizes": sizes,
+            "took": {verb: [[1000 * one for one in field.took[verb][1:]] for field in fields] for verb in VERBS},
+            "bytes": {name: [field.bytes[name] for field in fields] for name in THIRDS},
+        }
 
 
-def show(title: str, fields: list[Field]) -> None:
-    """A table; the first round, which warms up, is left out."""
-    heads = " | ".join(f"{field.size:,} jobs, ms" for field in fields)
-    print(f"\n| {title} | {heads} | largest to smallest |\n|---|{'---:|' * (len(fields) + 1)}")
+def table(figures: list[Figure]) -> Iterator[str]:
+    """The stores beside each other: medians of each verb, smallest size first, and the ratio; the bytes of each job."""
+    figures = list({one["store"]: one for one in figures}.values())
+    heads = [f"{one['store']}, {' / '.join(f'{size:,}' for size in one['sizes'])} jobs, ms | ratio" for one in figures]
+    yield f"| | {' | '.join(heads)} |"
+    yield f"|---|{'---:|---:|' * len(figures)}"
     for verb in VERBS:
-        each = [1000 * median(field.took[verb][1:]) for field in fields]
-        print(f"| {verb} | {' | '.join(f'{took:.2f}' for took in each)} | {each[-1] / each[0]:.2f} |")
-    for name in fields[0].bytes:
-        each = [field.bytes[name] for field in fields]
-        print(f"| bytes for a job that is {name} | {' | '.join(f'{size:,.0f}' for size in each)} | |")
+        cells = []
+        for one in figures:
+            each = [median(took) for took in one["took"][verb]]
+            cells += [" / ".join(f"{took:,.2f}" for took in each), f"{each[-1] / each[0]:,.2f}"]
+        yield f"| {verb} | {' | '.join(cells)} |"
+    for name in THIRDS:
+        sizes = [f"{one['bytes'][name][-1]:,.0f} |" for one in figures]
+        yield f"| bytes for a job that is {name} | {' | '.join(sizes)} |"
+
+
+def options() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("urls", nargs="*", metavar="URL")
+    parser.add_argument("--only", help="of the stores started here: redis, postgresql or sqlite")
+    parser.add_argument("--sizes", default="1000,1000000", help="numbers of jobs, the smallest first")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--into", type=Path, help="a file that raw figures are added to, one line of JSON a store")
+    parser.add_argument(
+        "--table", type=Path, nargs="+", help="measure nothing: print the last figures of each store in such files"
+    )
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Measure each store."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("urls", nargs="*", metavar="URL")
-    parser.add_argument("--sizes", default="1000,1000000", help="numbers of jobs, the smallest first")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    told = parser.parse_args()
-    with stores(told.urls) as urls:
-        for url in urls:
-            measure(url, [int(size) for size in told.sizes.split(",")], told.rounds)
+    """Measure each store, and print them side by side."""
+    told = options()
+    figures = [json.loads(line) for file in told.table or () for line in file.read_text().splitlines()]
+    if not told.table:
+        with stores(told.urls) as urls:
+            for url in urls:
+                if told.only in (None, urlsplit(url).scheme):
+                    figures.append(measure(url, [int(size) for size in told.sizes.split(",")], told.rounds))
+                    if told.into:
+                        with told.into.open("a") as into:
+                            into.write(json.dumps(figures[-1]) + "\n")
+    print("\n".join(table(figures)))
 
 
 if __name__ == "__main__":

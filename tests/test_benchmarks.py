@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from goscheds import Job, Scheduler
+from goscheds.job import new_id
+from goscheds.record import Outcome, State
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 RATE = {"store": "redis", "measure": "drain", "style": "sync", "jobs": 10, "server": "Redis 8"}
@@ -68,7 +73,8 @@ def test_goscheds_is_measured_through_the_same_door_as_its_peers(tmp_path):
 
 
 def test_growth_tells_each_verbs_ratio_and_leaves_nothing_behind(tmp_path):
-    table = run(BENCHMARKS / "growth.py", f"sqlite:///{tmp_path}/jobs.db", "--sizes", "300,600", "--rounds", "1")
+    url, raw = f"sqlite:///{tmp_path}/jobs.db", tmp_path / "raw.jsonl"
+    table = run(BENCHMARKS / "growth.py", url, "--sizes", "300,6000", "--rounds", "1", "--into", raw)
     rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
     assert rows[1:10] == [
         "push",
@@ -81,4 +87,34 @@ def test_growth_tells_each_verbs_ratio_and_leaves_nothing_behind(tmp_path):
         "jobs()",
         "jobs(done)",
     ]
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [raw]
+    other = json.loads(raw.read_text()) | {"store": "redis"}
+    raw.write_text(raw.read_text() + json.dumps(other) + "\n")
+    both = run(BENCHMARKS / "growth.py", "--table", raw)
+    assert "| | sqlite, 300 / 6,000 jobs, ms | ratio | redis, 300 / 6,000 jobs, ms | ratio |" in both
+
+
+@pytest.mark.parametrize("server", ["sqlite", "redis", "postgres"])
+def test_copies_are_counted_listed_and_claimed_like_what_was_pushed(request, monkeypatch, tmp_path, server):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    copies = importlib.import_module("copies")
+    url = f"sqlite:///{tmp_path}/jobs.db" if server == "sqlite" else request.getfixturevalue(f"{server}_url")
+    with Scheduler(url, f"copies-{new_id()}") as scheduler:
+        scheduler.push_many([Job("noop", args={"n": n}) for n in range(copies.SEEDS)])
+        copier = copies.copier(url, scheduler.namespace)
+        copier.copy(State.READY, "default", 2 * copies.SEEDS)
+        scheduler.push(Job("last"))
+        stand = 3 * copies.SEEDS + 1
+        assert copier.held(State.READY, "default") == stand
+        assert scheduler.counts().jobs == {("default", State.READY): stand}
+        assert len({job.id for job in scheduler.jobs()}) == stand
+        worker, store = new_id(), scheduler.store
+        store.heartbeat(worker, 60, b"")
+        claimed = [claim for _ in range(4) for claim in store.claim("default", worker, copies.SEEDS, 0)]
+        assert [claim.record.payload for claim in claimed[: copies.SEEDS]] * 3 == [
+            c.record.payload for c in claimed[:-1]
+        ]
+        assert claimed[-1].record.name == "last"
+        store.settle(worker, [Outcome.done(claim, keep=False) for claim in claimed])
+        assert scheduler.counts().jobs == {}
+        store.erase()
