@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -217,11 +217,16 @@ class Redis:
             return int(client.zcard(f"{self._tag}:{state.value}"))
 
     def settle_down(self) -> None:
-        """Wait until the log is rewritten."""
+        """Have the log rewritten, if it is not about to be, and wait until it is."""
+        import redis
+
         with self._open() as client:
-            client.bgrewriteaof()
-            while client.info("persistence")["aof_rewrite_in_progress"]:
-                time.sleep(1)
+            with suppress(redis.ResponseError):  # it is being rewritten, as large as it has become
+                client.bgrewriteaof()
+            while any(
+                client.info("persistence")[name] for name in ("aof_rewrite_in_progress", "aof_rewrite_scheduled")
+            ):
+                time.sleep(0.2)
 
     def _open(self) -> Any:
         import redis

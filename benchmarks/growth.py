@@ -94,9 +94,9 @@ class Field:
         self._time("settle", lambda: store.settle(self.worker, self._outcomes(claims)))
         self._promote()
         self._recover()
-        self._time("counts", store.counts)
         self._time("jobs()", lambda: store.find(Query(limit=BATCH)))
         self._time("jobs(done)", lambda: store.find(Query(states=(State.DONE,), limit=BATCH)))
+        self._time("counts", store.counts)  # last: SQLite's read everything, and leave nothing else in its cache
 
     def _promote(self) -> None:
         self.store.push([like(self.pattern, delay=1) for _ in range(BATCH)])

@@ -52,6 +52,8 @@ def test_a_table_has_the_medians_of_all_turns_and_what_was_not_measured(tmp_path
     assert "| bare loop |  |  | 9,000 (9,000 to 9,000) | 9,000 (9,000 to 9,000) |" in table
     assert "2 of 10, by up to 40 ms" in table
     assert "- drain sync: RQ (no such package)" in table
+    assert "| Redis, drain, sync handler | 4.0 \N{MULTIPLICATION SIGN} huey (12) | 22 % (22 %) |" in table
+    assert "| Redis, lateness | 1.0 (1.5) | 3.0 (5) |  |" in table
     drawn = (tmp_path / "peers.svg").read_text()
     assert "goscheds, sync handler" in drawn
     assert "bare loop" not in drawn

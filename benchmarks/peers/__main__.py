@@ -30,6 +30,7 @@ import bare
 from arena import Arena, arena
 from entrants import BARE, OURS, PEERS, STORES, STYLES, Peer
 from environments import HERE, NotInstalled, environment
+from goals import goals
 from tables import spread, tables
 
 COUNTED = ("enqueue", "bulk", "drain")
@@ -187,7 +188,7 @@ def main() -> None:
                     with told.into.open("a") as into:
                         into.write(json.dumps(figure) + "\n")
     figures = [figure for figure in figures if "trial" not in figure]
-    print("\n\n".join(tables(figures)))
+    print("\n\n".join([*tables(figures), *goals(figures)]))
     if told.plot:
         from drawing import draw
 
