@@ -8,15 +8,18 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from threading import Event
 
 import pytest
 from redis import Redis
 from servers import Server
 
 from goscheds.backends.redis import codec
+from goscheds.backends.redis.client import make_client
 from goscheds.backends.redis.scripts import Line
+from goscheds.backends.redis.waiting import Waiting
 from goscheds.contract.bench import (
     HOUR,
     LATE,
@@ -272,6 +275,14 @@ def test_a_doorbell_that_a_dead_worker_took_is_rung_again(store, server):
     begin_claim(store, server, dead)
     assert server.llen(key(store, "queue:0:default")) == 0
     eventually(lambda: store.recover(living, 10) == [] and server.llen(key(store, "queue:0:default")) == 1)
+
+
+def test_a_doorbell_whose_claim_broke_off_is_rung_again(store, server):
+    worker = hire(store)
+    store.push([job("high", priority=5)])
+    begin_claim(store, server, worker)
+    assert store.held(worker) == []
+    assert server.llen(key(store, "queue:0:default")) == 1, "who blocks there is woken"
 
 
 def test_resuming_a_queue_wakes_who_blocks_since_before_the_pause(store, server):
@@ -553,15 +564,18 @@ def test_a_full_server_refuses_pushes_whole_and_lets_workers_go_on(start, connec
     private = start("--maxmemory", "6mb")
     store = connect(at=private.url)
     worker = hire(store)
-    store.push([job("later", delay=1)])
+    store.push([job("later", queue="idle", delay=1)])
     pushed, refusal = push_until_full(store)
     assert "maxmemory" in str(refusal)
     assert store.counts().jobs["default", State.READY] == pushed
     assert not store.heartbeat(worker, LONG, b"").lapsed
+    assert store.claim("idle", worker, 1, SHORT) == [], "a wait is no error, though the server refuses to block"
+    waiting = background(lambda: store.claim("idle", worker, 1, PATIENCE))
+    settle_in()
     assert store.promote(worker, 10, PATIENCE) == 1
+    assert ids(waiting.result(LATE)) == ["later"]
     claims = store.claim("default", worker, pushed, 0)
     assert len(store.settle(worker, [Outcome.done(claim, keep=False) for claim in claims])) == pushed
-    assert ids(store.claim("default", worker, 1, 0)) == ["later"]
     eventually(lambda: accepts(store, job()))  # memory is freed in the background
 
 
@@ -716,3 +730,63 @@ def test_interrupting_ends_blocked_calls_of_that_worker_alone(store):
     assert store.claim("default", worker, 1, PATIENCE) == []
     store.push([job("one")])
     assert ids(others.result(LATE)) == ["one"]
+
+
+# Waiting, and the connections for it
+
+
+def test_a_wait_in_the_server_ends_before_the_socket_gives_up():
+    sent: list[Sequence[object]] = []
+
+    def ask(commands):
+        sent.extend(commands)
+        yield from (1, None, [b"block"])
+
+    waiting = Waiting(make_client("redis://127.0.0.1?socket_timeout=2"), ask, "due")
+    assert waiting.take("ann", lambda: 60.0, "line", "taken", ()) == (b"", [b"block"])
+    assert sent[1][-1] < 2
+
+
+def test_two_connections_may_have_one_number_on_two_servers():
+    """After a failover: the old primary is cut off, and who waits there does not know it yet."""
+    begun, cut_off = Event(), Event()
+
+    def ask(commands):
+        yield 7
+        if not begun.is_set():
+            begun.set()
+            assert cut_off.wait(PATIENCE)
+        yield from (b"ticket", [b"block"])
+
+    waiting = Waiting(make_client("redis://127.0.0.1:1"), ask, "due")
+    old = background(lambda: waiting.take("ann", lambda: 60.0, "line", "taken", ()))
+    assert begun.wait(PATIENCE)
+    new = waiting.take("bob", lambda: 60.0, "line", "taken", ())
+    cut_off.set()
+    assert old.result(PATIENCE) == new == (b"ticket", [b"block"])
+
+
+def test_a_closed_store_has_no_connection_once_its_waiting_calls_are_back(start, connect):
+    private = start()
+    store = connect(at=private.url)
+    worker = hire(store)
+    waiting = [
+        background(lambda call=call: call(1, PATIENCE))
+        for call in (lambda *args: store.claim("default", worker, *args), lambda *args: store.promote(worker, *args))
+    ]
+    settle_in()
+    store.close()
+    assert [one.result(LATE) for one in waiting] == [[], 0]
+    with Redis.from_url(private.url) as server:
+        eventually(lambda: len(server.client_list()) == 1)
+
+
+def test_threads_may_let_go_of_the_same_connections(store):
+    class Emptied(list):
+        """Another thread takes the last one after this one has looked."""
+
+        def __bool__(self):
+            return True
+
+    store._work._kept = Emptied()
+    store._work.drop()

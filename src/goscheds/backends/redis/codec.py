@@ -43,11 +43,9 @@ def outcomes(values: Sequence[Outcome]) -> bytes:
 def claims(tickets: Texts = (), jobs: Texts = (), at: int = 0, why: Texts = ()) -> list[Claim]:
     """Claims: their tickets; the jobs, as they were before a claim at a moment if that is told; why each was lost."""
     return [
-        Claim(
-            job, min(numbers[2] + (at > 0), 1 << BITS), at or numbers[3], Lost(lost.decode()) if lost else Lost.NOT, odd
-        )
+        Claim(job, min(fence + (at > 0), 1 << BITS), at or changed, Lost(lost.decode()) if lost else Lost.NOT, odd)
         for ticket, value, lost in zip(tickets, jobs, why or repeat(b""), strict=False)
-        for job, numbers, _, odd in [_job(ticket[16:], value)]
+        for job, (_, _, fence, changed, *_), _, odd in [_job(ticket[16:], value)]
     ]
 
 

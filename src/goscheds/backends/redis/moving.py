@@ -60,8 +60,8 @@ class Led(Connection):
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         """The next answer; of the last script once the replicas have what was changed."""
-        answer = super().read_response(*args, **options)
         self._scripts -= 1
+        answer = super().read_response(*args, **options)
         if self._scripts == 0 and self._replicas:
             self._confirm()
         return answer

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from goscheds.backends.redis.client import as_ours
 from goscheds.errors import StoreUnavailable
@@ -51,8 +51,9 @@ class Line:
 
     def drop(self) -> None:
         """Let go of the idle connections."""
-        while self._kept:
-            self.client.connection_pool.release(self._kept.pop()[0])
+        with suppress(IndexError):  # the last may go to another thread at any moment
+            while True:
+                self.client.connection_pool.release(self._kept.pop()[0])
         self.client.connection_pool.disconnect(inuse_connections=False)
 
     @contextmanager
@@ -77,6 +78,8 @@ class Line:
             for n, (name, *args) in enumerate(calls):
                 if isinstance(answers[n], NoScriptError):
                     answers[n : n + 1] = self.answers([("EVAL", TEXTS[name], 1, self._tag, *args)])
+                if isinstance(answers[n], ResponseError):
+                    raise answers[n]
             return answers
 
     def command(self, name: str, *args: Any) -> Sequence[Any]:
@@ -84,14 +87,17 @@ class Line:
         return ("EVALSHA", DIGESTS[name], 1, self._tag, *args)
 
     def answers(self, commands: Sequence[Sequence[Any]]) -> Iterator[Any]:
-        """The answers to commands that are sent at once, each as it comes; in its place, that a script is not known."""
+        """The answers to commands that are sent at once, as they come.
+
+        That a script is not known, or the server full, is an answer: those behind it say what was claimed all the same.
+        """
         connection = self._connection()
         try:
             connection.send_packed_command(connection.pack_commands(commands))
             for _ in commands:
                 try:
                     yield connection.read_response()
-                except NoScriptError as error:
+                except (NoScriptError, OutOfMemoryError) as error:
                     yield error
         except BaseException:
             connection.disconnect()  # an answer may still be on its way

@@ -49,8 +49,7 @@ class RedisStore:
     def open(self) -> None:
         with self._server.errors():
             check_server(self._server.client, self._shown, self._options["eviction"])
-        schema = int(self._server.run("open", SCHEMA))
-        if schema > SCHEMA:
+        if (schema := int(self._server.run("open", SCHEMA))) > SCHEMA:
             raise SchemaTooNew(f"{self!r} has format {schema}; this goscheds knows {SCHEMA}. Install a later one here.")
         self._waiting.closed = self._server.closed = self._work.closed = self._pulse.closed = False
 
@@ -165,8 +164,9 @@ class RedisStore:
         self._server.run("pause", queue, int(paused))
 
     def workers(self) -> list[WorkerInfo]:
-        known = self._server.run("workers")
-        return [WorkerInfo(id.decode(), int(until), info, held) for id, until, info, held in known]
+        return [
+            WorkerInfo(id.decode(), int(until), info, held) for id, until, info, held in self._server.run("workers")
+        ]
 
 
 def _accepted(outcomes: Sequence[Outcome], refused: Sequence[int]) -> list[str]:

@@ -12,10 +12,9 @@ import redis.exceptions as driver
 from redis import Redis
 from redis.client import PubSub
 
-from goscheds.backends.redis.client import BLOCK
+from goscheds.backends.redis.client import BLOCK, PROMPT
 
-Left = Callable[[], float]
-"""Seconds that are left."""
+Left = Callable[[], float]  # seconds that are left
 # Seconds that are waited out more finely than a socket can; and for which who waits for a moment oversleeps, and is on
 # the way to the server, at the least. The server's clock says what is due: who comes too early is told so.
 FINE, AHEAD = 0.003, 0.0002
@@ -25,14 +24,12 @@ class Waiting:
     """The waiting calls of one store."""
 
     def __init__(self, client: Redis, ask: Callable[[Sequence[Any]], Iterator[Any]], channel: str) -> None:
-        self._client = client
-        self._ask = ask
-        self._channel = channel
+        self._client, self._ask, self._channel, self.closed = client, ask, channel, False
         self._changed = threading.Condition()
         self._interrupted: set[str] = set()
-        self._blocked: dict[int, str] = {}  # the server's id of a connection in BLMOVE -> worker
+        # For each BLMOVE's answers the number of its connection, which on the next server is another's; and the worker.
+        self._blocked: dict[Iterator[Any], tuple[int, str]] = {}
         self._bells: list[PubSub] = []  # subscribed, and free
-        self.closed = False
 
     def begin(self, worker: str, timeout: float) -> Left:
         """A call's time to wait begins: what is left of it, of which an interrupt leaves nothing."""
@@ -42,14 +39,14 @@ class Waiting:
     def close(self) -> None:
         """Make all waiting calls return."""
         self.closed = True
-        self._wake(list(self._blocked))
+        self._wake([id for id, _ in list(self._blocked.values())])
         while self._bells:
             self._bells.pop().close()
 
     def interrupt(self, worker: str) -> None:
         """Make this worker's waiting calls return, now and from now on."""
         self._interrupted.add(worker)
-        self._wake([id for id, blocked in list(self._blocked.items()) if blocked == worker])
+        self._wake([id for id, blocked in list(self._blocked.values()) if blocked == worker])
 
     def _wake(self, ids: list[int]) -> None:
         with self._changed:
@@ -64,17 +61,19 @@ class Waiting:
 
         The server runs that one as soon as BLMOVE ends, without a round trip that whoever is woken would have to make.
         """
-        wait = ("BLMOVE", line, held, "LEFT", "LEFT", max(0.01, min(left(), BLOCK)))  # 0 would be for ever
-        answers = self._ask([("CLIENT", "ID"), wait, behind])
-        id = next(answers)
-        self._blocked[id] = worker
+        patience = self._client.connection_pool.connection_kwargs["socket_timeout"]
+        wait = max(0.01, min(left(), BLOCK, patience * BLOCK / PROMPT))  # 0 would be for ever
+        answers = self._ask([("CLIENT", "ID"), ("BLMOVE", line, held, "LEFT", "LEFT", wait), behind])
+        self._blocked[answers] = (id := next(answers)), worker
         try:
             if left() <= 0:  # an interrupt between the two
                 self._wake([id])
             ticket, answer = answers
         finally:
-            del self._blocked[id]
-        return ticket or b"", [b"block"] if isinstance(answer, driver.NoScriptError) else answer
+            del self._blocked[answers]
+        answer = [b"block"] if isinstance(answer, driver.ResponseError) else answer
+        # A server that is full refuses BLMOVE, but not the script.
+        return (b"", [b"rest", *answer[1:]]) if isinstance(ticket, driver.OutOfMemoryError) else (ticket or b"", answer)
 
     def rest(self, left: Left, seconds: float, bell: PubSub | None = None) -> None:
         """Wait for the time, and for a bell if there is one. It may be shorter."""
@@ -100,4 +99,7 @@ class Waiting:
         except BaseException:
             bell.close()
             raise
-        self._bells.append(bell)
+        if self.closed:  # while this call was still waiting
+            bell.close()
+        else:
+            self._bells.append(bell)

@@ -23,7 +23,10 @@ for _, ticket in ipairs(call('LRANGE', taken_key(worker), 0, -1)) do
     refused[#refused + 1] = ticket
   end
 end
-for _, ticket in ipairs(refused) do put_back(worker, ticket) end
+for _, ticket in ipairs(refused) do
+  put_back(worker, ticket)
+  if sub(ticket, 17, 17) == '\n' then pass_on(sub(ticket, 18)) end
+end
 flush_taken(worker)
 flush_counts()
 return {held, jobs}
