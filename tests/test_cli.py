@@ -99,6 +99,13 @@ class TestErrors:
     def test_a_mistyped_option_is_told_the_closest(self):
         assert "--state" in refused("jobs", "--sate", "dead", status=USAGE)
 
+    def test_a_store_without_its_option_is_told_of_it(self):
+        assert refused("stats", "sqlite:///jobs.db", status=USAGE).endswith("write it behind --store.")
+        assert refused("jobs", "dead", status=USAGE) == "Got unexpected extra argument (dead)"
+        said = refused("jobs", "redis://me:geheim@127.0.0.1:1/0", status=USAGE)
+        assert "behind --store" in said
+        assert "geheim" not in said
+
     def test_no_store_says_how_to_name_one(self):
         assert "--store" in (said := refused("jobs", status=USAGE))
         assert "GOSCHEDS_STORE" in said

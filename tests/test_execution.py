@@ -178,11 +178,15 @@ def test_a_job_by_a_later_goscheds_waits(way):
 
 
 @BOTH
-def test_what_the_store_finds_a_flaw_in_is_dead_with_it_unrun(way):
-    flawed = msgspec.structs.replace(claim(), flaw="Its queue is no UTF-8.")
+@pytest.mark.parametrize("meta", [Meta(), Meta(attempts=3, crashes=2)], ids=["new", "on its last chance"])
+def test_what_the_store_finds_a_flaw_in_is_dead_with_it_unrun(way, meta):
+    record = msgspec.structs.replace(claim().record, meta=encode_meta(meta))
+    flawed = Claim(record, 4, 0, flaw="Its queue is no UTF-8.")
     with executing(lambda: pytest.fail("it ran")) as execution:
-        outcome = way(execution, execution.prepare(flawed))
-    assert (outcome.verb, decode_meta(outcome.meta).error) == (Verb.DEAD, "Its queue is no UTF-8.")
+        outcome = way(execution, run := execution.prepare(flawed))
+        taken_back = execution.judge(run, crashed(run, 1))
+    for one in (outcome, taken_back):
+        assert (one.verb, decode_meta(one.meta)) == (Verb.DEAD, msgspec.structs.replace(meta, error=flawed.flaw))
 
 
 @BOTH

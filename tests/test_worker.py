@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from datetime import timedelta
 
@@ -34,6 +35,24 @@ def scheduler(store):
 
 def pushed(scheduler, name="greet", **fields) -> str:
     return scheduler.push(Job(name, **fields))
+
+
+def test_what_a_sync_handler_sets_in_its_context_is_no_other_jobs_and_not_the_callers(scheduler):
+    seen, tenant = [], contextvars.ContextVar("tenant", default="")
+    tenant.set("the caller's")
+
+    @scheduler.job
+    def serve(who: str) -> None:
+        seen.append(tenant.get())
+        tenant.set(who)
+
+    scheduler.push_many([serve.job("a"), serve.job("b")])
+    assert Worker(scheduler, {"default": 1}).drain() == 2
+    assert [*seen, tenant.get()] == ["the caller's"] * 3
+    scheduler.push_many([serve.job("a"), last := serve.job("b")])
+    with working(scheduler, {"default": 1}):
+        ends(scheduler, last.id)
+    assert seen[2:] == ["", ""]
 
 
 # Both styles, both colours

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from math import inf
 from random import Random
 from typing import Any
@@ -196,7 +197,7 @@ class Execution:
             return Stopped()
         self._begin(run)
         try:
-            value = call()
+            value = copy_context().run(call)  # what a handler sets there is not the next one's, nor the caller's
             if value is not None and inspect.iscoroutine(value):
                 return self.loop.run(self._named(value, run))
         except JobCancelled as error:

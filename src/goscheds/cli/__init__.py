@@ -50,6 +50,7 @@ COMMANDS = {
 _MODULES = {name: module for topic in COMMANDS.values() for name, (module, _) in topic.items()}
 PART = 500
 """Characters of an error's beginning, and of its end, that are shown where somebody typed something longer."""
+_STRAY = re.compile(r"unexpected extra argument \((\S+:\S+)\)$")
 _PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]+@")
 
 
@@ -90,7 +91,10 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            raise click.UsageError(one_line(error.format_message()), error.ctx) from error
+            told = error.format_message()
+            if given := _STRAY.search(told):
+                told += f" If {given[1]} is the store, write it behind --store."
+            raise click.UsageError(one_line(told), error.ctx) from error
         except GoschedsError as error:
             raise click.ClickException(one_line(str(error))) from error
         except KeyboardInterrupt as error:
