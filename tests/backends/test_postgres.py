@@ -426,6 +426,17 @@ class TestLines:
         self._push_late(database, store)
         assert ids(store.claim("default", "worker", 2, 0)) == ["late", "third"]
 
+    def test_who_lapsed_while_its_settle_waited_is_given_nothing(self, database, store):
+        store.push([job("held"), job("next")])
+        store.heartbeat("worker", 0.5, b"")
+        (held,) = store.claim("default", "worker", 1, 0)
+        with closing(psycopg.connect(database)) as other:
+            other.execute("SELECT 1 FROM goscheds_jobs WHERE ns = %s AND id = 'held' FOR UPDATE", [store._ns])
+            both = background(partial(store.settle_and_claim, "worker", [Outcome.done(held)], "default", 1))
+            eventually(lambda: all(worker.expires_at < store.now() for worker in store.workers()))
+            other.rollback()
+        assert both.result(LATE) == (["held"], [])
+
     def test_of_many_priorities_the_highest_are_looked_for_from_their_places(self, store):
         store.push([job(f"{priority:03}", priority=priority) for priority in range(-50, 50)])
         store._lines._whole["default"] = time.monotonic() + 3600
