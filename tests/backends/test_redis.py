@@ -568,12 +568,16 @@ def test_a_full_server_refuses_pushes_whole_and_lets_workers_go_on(start, connec
     pushed, refusal = push_until_full(store)
     assert "maxmemory" in str(refusal)
     assert store.counts().jobs["default", State.READY] == pushed
+    connect(store._tag[1:-1], private.url)  # a worker that starts
     assert not store.heartbeat(worker, LONG, b"").lapsed
     assert store.claim("idle", worker, 1, SHORT) == [], "a wait is no error, though the server refuses to block"
     waiting = background(lambda: store.claim("idle", worker, 1, PATIENCE))
     settle_in()
     assert store.promote(worker, 10, PATIENCE) == 1
     assert ids(waiting.result(LATE)) == ["later"]
+    store.pause("default", paused=True)
+    assert store.claim("default", worker, 1, 0) == []
+    store.pause("default", paused=False)
     claims = store.claim("default", worker, pushed, 0)
     assert len(store.settle(worker, [Outcome.done(claim, keep=False) for claim in claims])) == pushed
     eventually(lambda: accepts(store, job()))  # memory is freed in the background

@@ -244,6 +244,24 @@ def test_what_no_replica_has_does_not_count_where_that_was_asked_for(watched, co
     assert sorted(ids(gather(store, hire(store)))) == ["one"]
 
 
+@pytest.mark.slow
+def test_workers_go_on_where_a_primary_is_full_and_replicas_are_asked(watched, connect):
+    store = connect(f"{watched.url}?wait=1")
+    worker = hire(store)
+    store.push([job("one")])
+    primary = watched.primary
+    primary.call("CONFIG", "SET", "maxmemory", "1")
+    try:
+        with pytest.raises(StoreError, match="maxmemory"):
+            store.push([job("two")])
+        (claim,) = store.claim("default", worker, 1, 0)
+        assert store.claim("default", worker, 1, 0.3) == []
+        assert store.settle(worker, [Outcome.done(claim)]) == ["one"]
+    finally:
+        primary.call("CONFIG", "SET", "maxmemory", "0")
+    assert store.push([job("two")]) == ["two"]
+
+
 def in_one_trip(store: Store, *scripts: str) -> list[int]:
     pool = store._server.client.connection_pool
     connection = pool.get_connection()

@@ -23,6 +23,8 @@ from goscheds.errors import StoreError
 Find = Callable[[], Address]
 ANSWER = 1.0
 """Seconds in which a Sentinel or a node has to say where the namespace is, and a replica that it has a change."""
+MARK = "redis.call('DEL', KEYS[1]) redis.call('SET', KEYS[1], '')"
+"""A write that a server that is full does not refuse: the first one needs no memory."""
 
 
 class Led(Connection):
@@ -68,7 +70,7 @@ class Led(Connection):
 
     def _confirm(self) -> None:
         # WAIT counts from the last write of this connection, and a call that is repeated may have none.
-        self.send_command("SET", self._mark, "")
+        self.send_command("EVAL", MARK, 1, self._mark)
         self.send_command("WAIT", self._replicas, int(ANSWER * 1000))
         self.read_response()
         if (have := int(self.read_response())) < self._replicas:

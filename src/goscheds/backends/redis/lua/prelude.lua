@@ -27,7 +27,7 @@ local function many(command, key, values)
 end
 
 -- A server that is full refuses a script whose first write may need memory, and lets one go on whose first write needs
--- none. Pushes are refused; workers go on, and make room.
+-- none. Pushes are refused; workers start and go on, and make room.
 local function go_on_when_full() call('HDEL', PREFIX .. 'counts', '') end
 
 local function alive(worker)
