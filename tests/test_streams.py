@@ -144,7 +144,7 @@ def test_jobs_that_end_at_once_leave_the_loop_to_others():
     with streaming(store, handler, slots=1000) as lane:
         pushed(store, *ids)
         all_done(store, *ids)
-    assert began == ids
+    assert sorted(began) == sorted(ids)  # what waits too long for the first is given back, and runs later
     assert others_turn[0] <= 2 * MAX_BATCH
 
 
