@@ -289,6 +289,12 @@ class TestTally:
         assert sql(database, "SELECT count(*) FROM goscheds_tally WHERE ns = %s", store._ns) < [(1_000,)]
         assert store.counts().jobs == {("default", State.READY): 1_100}
 
+    def test_pushes_for_many_queues_fold_it_more_often(self, database, store, monkeypatch):
+        monkeypatch.setattr("goscheds.backends.sql.postgres.store.random", lambda: 0.05)
+        for _ in range(15):
+            store.push([job(queue=f"{number}") for number in range(100)])
+        assert sql(database, "SELECT count(*) FROM goscheds_tally WHERE ns = %s", store._ns) < [(1_400,)]
+
     def test_what_was_deleted_by_hand_is_never_less_than_nothing_and_erasing_counts_anew(self, database, store):
         store.push(jobs(3))
         sql(database, "DELETE FROM goscheds_jobs WHERE ns = %s", store._ns)
@@ -507,13 +513,13 @@ class TestWakeUps:
         eventually(lambda: store._bell.patience == 1)
         eventually(lambda: store.claim("default", worker, 1, 0.1) == [] and "default" in store._bell._calls)
         eventually(lambda: store.promote(worker, 1, 0.1) == 0 and "" in store._bell._calls)
-        asked, send = [], PostgresStore._send
+        asked, run = [], PostgresStore._run
 
         def noted(self, connection, statement, /, **parameters):
             asked.append(statement)
-            return send(self, connection, statement, **parameters)
+            return run(self, connection, statement, **parameters)
 
-        monkeypatch.setattr(PostgresStore, "_send", noted)
+        monkeypatch.setattr(PostgresStore, "_run", noted)
         for wait, statement in (
             (lambda: store.claim("default", worker, 1, 0.2), store.sql.claim),
             (lambda: store.promote(worker, 1, 0.2), store.sql.promote),

@@ -24,8 +24,8 @@ from goscheds.backends.sql.store import SECOND, Run, SqlStore
 from goscheds.record import Claim, Heartbeat, Outcome, Record
 from goscheds.store import DUTY_LEASE
 
-# Seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer. And the part of pushed
-# jobs that come with folding the tally, should there be no worker whose duty it is.
+# Seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer. And how often a push
+# folds the tally, for each of its queues, should there be no worker whose duty it is.
 PULSE, FOLDING = 0.25, 1 / 1000
 
 T = TypeVar("T")
@@ -137,7 +137,7 @@ class PostgresStore(SqlStore[Run]):
         return super()._upgrade(run)
 
     def _push(self, run: Run, jobs: Sequence[Record]) -> list[str]:
-        if random() < FOLDING * len(jobs):  # noqa: S311 - no secret
+        if random() < FOLDING * len({job.queue for job in jobs}):  # noqa: S311 - no secret
             run(self.sql.fold)
         if not any(job.unique_key for job in jobs):
             if len(jobs) == 1:
