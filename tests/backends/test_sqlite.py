@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from io import FileIO
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -297,6 +299,12 @@ class TestBatches:
         assert store.push(batch) == ["holder", "holder", "twice", "twice", "fresh"]
         assert store.push(batch) == ["holder", "twice", "twice", "twice", "fresh"]
 
+    @pytest.mark.parametrize("written", ["goscheds_namespaces SET seq = 0", "goscheds_jobs SET seq = seq + 1000"])
+    def test_a_job_is_known_by_its_id_wherever_somebody_wrote_that_it_stands(self, store, path, written):
+        store.push(jobs(5, "known"))
+        sql(path, f"UPDATE {written}")
+        assert store.push([job("known-4")]) == ["known-4"]
+
     def test_a_batch_that_is_stale_in_part_pushes_the_follow_up_jobs_of_the_rest(self, store):
         store.push(jobs(3))
         worker = hire(store)
@@ -486,10 +494,16 @@ class TestWakeUps:
         monkeypatch.setattr(f"goscheds.backends.sql.sqlite.pipes.{missing}", fail)
         here, there = another(), another()
         assert _median_to_wake(here, there) < 0.1
-        assert f"no pipes ({missing})" in caplog.text
+        assert caplog.text.count(f"no pipes ({missing})") == 1
 
-    def test_another_system_is_told_apart(self, another, path, monkeypatch):
-        monkeypatch.delattr("select.EPOLLEXCLUSIVE")
+        monkeypatch.undo()
+        looks = _count(monkeypatch, here, "_claim")
+        here.claim("default", hire(here), 1, 0.3)
+        assert len(looks) <= 2, "it was for the moment"
+
+    @pytest.mark.parametrize("lacking", ["select.EPOLLEXCLUSIVE", "os.eventfd"])
+    def test_another_system_is_told_apart(self, another, path, monkeypatch, lacking):
+        monkeypatch.delattr(lacking)
         here, there = another(), another()
         assert _median_to_wake(here, there) < 0.1
         assert not _pipes(path)
@@ -504,6 +518,24 @@ class TestWakeUps:
         eventually(lambda: _pipes(path), 2 * HEARING)
         there.push([job()])
         assert len(waiting.result(LATE)) == 1
+
+    def test_pipes_that_are_cleared_away_are_closed(self, store, path):
+        worker = hire(store)
+        before = _open_files()
+        for _ in range(10):
+            store.claim("default", worker, 1, 0.001)
+            for pipe in _pipes(path):
+                pipe.unlink()
+        assert _open_files() <= before + 1
+
+    def test_one_that_took_the_place_of_another_is_left_by_who_had_that(self, another, path):
+        here, there = another(), another()
+        here.claim("default", hire(here), 1, 0.01)
+        for pipe in _pipes(path):
+            pipe.unlink()
+        there.claim("default", hire(there), 1, 0.01)
+        here.close()
+        assert len(_pipes(path)) == 1
 
     def test_the_last_one_deletes_a_pipe_and_whoever_may_use_the_file_may_use_it(self, another, path):
         here, there = another(), another()
@@ -524,6 +556,43 @@ class TestWakeUps:
         planted.symlink_to(target)
         assert _seconds_to_wake(here, there, hire(here)) < HEARING
         assert target.read_text() == "kept"
+
+    def test_a_link_in_the_place_of_a_new_pipe_gives_no_file_away(self, store, path, monkeypatch):
+        target, make = path.with_name("target"), os.mkfifo
+        target.touch(0o600)
+        path.chmod(0o666)
+
+        def planted(pipe: Path, mode: int) -> None:
+            make(pipe, mode)
+            pipe.unlink()
+            pipe.symlink_to(target)
+
+        monkeypatch.setattr("os.mkfifo", planted)
+        store.claim("default", hire(store), 1, 0.01)
+        assert target.stat().st_mode & 0o777 == 0o600
+
+    def test_a_pipe_whose_maker_was_killed_is_for_all_who_may_use_the_file(self, store, path):
+        path.chmod(0o664)
+        os.mkfifo(_beside(path, "shop", "default"), 0o600)
+        store.claim("default", hire(store), 1, 0.01)
+        (pipe,) = _pipes(path)
+        assert pipe.stat().st_mode & 0o777 == 0o664
+
+    def test_nobody_waits_for_who_was_stopped_while_it_deleted_a_pipe(self, another, path):
+        here, there = another(), another()
+        os.mkfifo(planted := Path(_beside(path, "shop", "default")))
+        with FileIO(planted, "r+") as stopped:
+            fcntl.flock(stopped, fcntl.LOCK_EX)
+            assert _seconds_to_wake(here, there, hire(here)) < 0.1
+            assert background(lambda: here.push([job()])).result(LATE)
+
+    def test_a_wait_that_came_to_its_end_looks_no_more(self, store, monkeypatch):
+        worker = hire(store)
+        store.claim("default", worker, 1, 0.01)  # the pipe is there
+        looks = _count(monkeypatch, store, "_claim")
+        for _ in range(5):
+            assert not store.claim("default", worker, 1, 0.02)
+        assert len(looks) == 5
 
     def test_claims_settles_and_heartbeats_ring_for_nobody_and_what_makes_ready_or_due_does(self, store, monkeypatch):
         rung: list[str] = []
@@ -609,6 +678,10 @@ def _query(store: SqliteStore, statement: str) -> list[tuple]:
 
 def _pipes(path: Path) -> list[Path]:
     return [*path.parent.glob(f"{path.name}-bell-*")]
+
+
+def _open_files() -> int:
+    return len([*Path("/proc/self/fd").iterdir()])
 
 
 def _claimed(store: SqliteStore, worker: str) -> Callable[[], list[Claim]]:

@@ -11,7 +11,7 @@ import os
 import select
 import stat
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import lru_cache
 from hashlib import blake2b
 from io import FileIO
@@ -34,9 +34,8 @@ class Pipes(Bell):
     def __init__(self, path: Path, namespace: str, *, listening: bool) -> None:
         super().__init__()
         self.patience = GLANCE if listening else DEAF
-        self._listening = listening and hasattr(select, "EPOLLEXCLUSIVE")
-        self._path, self._namespace = path, namespace
-        self._process = 0
+        self._listening = listening and hasattr(select, "EPOLLEXCLUSIVE") and hasattr(os, "eventfd")
+        self._path, self._namespace, self._process, self._told = path, namespace, 0, False
         self._pipes: dict[str, int] = {}
         self._calls: set[int] = set()  # one for each thread that waits, to call it back
 
@@ -48,12 +47,12 @@ class Pipes(Bell):
         super().close()
         self._call_back()
         with self.changed:
-            self.changed.wait_for(lambda: not self._calls, HEARING)
             while self._pipes and self._process == os.getpid():
                 topic, fd = self._pipes.popitem()
-                with suppress(OSError):  # others wait there, or have deleted it
+                with suppress(OSError):  # others wait there
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    Path(_beside(self._path, self._namespace, topic)).unlink()
+                    if os.fstat(fd).st_nlink:  # or it is another's that is there now
+                        Path(_beside(self._path, self._namespace, topic)).unlink()
                 os.close(fd)
 
     def interrupt(self, worker: str) -> None:
@@ -62,8 +61,10 @@ class Pipes(Bell):
 
     def ring(self, *topics: str) -> None:
         super().ring(*topics)
-        paths = [_beside(self._path, self._namespace, topic) for topic in topics]
-        for path in [path for path in paths if os.access(path, os.F_OK)]:  # there, if anybody has ever waited
+        # There, if anybody has ever waited.
+        for path in [
+            path for topic in topics if os.access(path := _beside(self._path, self._namespace, topic), os.F_OK)
+        ]:
             with suppress(OSError), FileIO(path, "r+", opener=_open) as pipe:
                 pipe.write(b"\n")
 
@@ -71,38 +72,42 @@ class Pipes(Bell):
         if self._listening:
             try:
                 return self._wait(worker, topic, until, pause)
-            except OSError as error:
-                log.warning("%s: no pipes (%s); jobs are looked for every %s seconds.", self._path, error, GLANCE)
-                self._listening = False
+            except OSError as error:  # perhaps for the moment: too many open files, say
+                tell, self._told = log.debug if self._told else log.warning, True
+                tell("%s: no pipes (%s); jobs are looked for every %s seconds.", self._path, error, GLANCE)
         return super().wait(worker, topic, heard, until, pause)
 
     def _wait(self, worker: str, topic: str, until: float, pause: float) -> bool:
-        with self.changed:
-            left = min(until - time.monotonic(), pause, HEARING)
-            if left <= 0 or self._over(worker):
-                return False
-            fd, known = self._pipe(topic)
-            self._calls.add(call := os.eventfd(0))
-        try:
-            rung = known and _rung(fd, call, left)  # if it is new, what came before is looked for once more
-        finally:
+        with ExitStack() as mine:
             with self.changed:
-                self._calls.remove(call)
-                os.close(call)
-                self.changed.notify_all()
+                left = min(until - time.monotonic(), pause, HEARING)
+                if left <= 0 or self._over(worker):
+                    return False
+                fd, known = self._pipe(topic)
+                mine.callback(os.close, fd := os.dup(fd))  # since another thread may close it
+                mine.callback(self._hang_up, call := os.eventfd(0))
+                self._calls.add(call)
+            rung = known and _rung(fd, call, left)  # if it is new, what came before is looked for once more
         if rung:
             (self.ring if self._over(worker) else super().ring)(topic)  # for another, if nobody here looks any more
-        return not self._over(worker)
+        return not self._over(worker) and (rung or time.monotonic() < until)
+
+    def _hang_up(self, call: int) -> None:
+        with self.changed:
+            self._calls.discard(call)
+            os.close(call)
 
     def _pipe(self, topic: str) -> tuple[int, bool]:
         """A topic's pipe, and whether it was there before."""
         if self._process != os.getpid():
             self._process, self._pipes, self._calls = os.getpid(), {}, set()  # a fork leaves them to the parent
         fd = self._pipes.get(topic)
-        if fd is not None and os.fstat(fd).st_nlink:  # if somebody cleared it away, another thread may have it still
+        if fd is not None and os.fstat(fd).st_nlink:
             return fd, True
-        self._pipes[topic] = fd = _made(Path(_beside(self._path, self._namespace, topic)), self._path.stat())
-        return fd, False
+        made = self._pipes[topic] = _made(Path(_beside(self._path, self._namespace, topic)), self._path.stat())
+        if fd is not None:  # somebody cleared it away
+            os.close(fd)
+        return made, False
 
     def _call_back(self) -> None:
         with self.changed:
@@ -139,15 +144,14 @@ def _open(path: str | Path, _: int = 0) -> int:
 
 def _made(path: Path, like: os.stat_result) -> int:
     """Open a pipe that whoever may use the file may use, or make one. Locked, so that nobody deletes it."""
-    while True:
-        with suppress(FileExistsError):
-            os.mkfifo(path, 0o600)
-            if os.geteuid() == 0:
-                os.chown(path, like.st_uid, like.st_gid)
-            path.chmod(like.st_mode & 0o666)
-        with suppress(FileNotFoundError):  # who waited there last deletes it just now
-            fd = _open(path)
-            fcntl.flock(fd, fcntl.LOCK_SH)
-            if os.fstat(fd).st_nlink:
-                return fd
-            os.close(fd)
+    with suppress(FileExistsError):
+        os.mkfifo(path, 0o600)
+    fd = _open(path)
+    with suppress(OSError):
+        # Not to wait, with the bell's lock, for who deletes it just now: the next wait will see.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if (about := os.fstat(fd)).st_uid == os.geteuid() and about.st_nlink == 1:  # new, or its maker was killed
+            # By number: whoever may write in the directory could put a link to any file in the place of its name.
+            os.fchmod(fd, like.st_mode & 0o666)
+            os.fchown(fd, like.st_uid, like.st_gid)
+    return fd

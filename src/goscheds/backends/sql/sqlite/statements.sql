@@ -68,10 +68,13 @@ VALUES {rows}
 ON CONFLICT DO NOTHING
 
 -- name: holder
--- Asked after the whole batch: a row of this id that is further back in line came later in it, when the key was taken.
+-- Asked after the whole batch: a row of this id that is further back in line came later in it, when the key was taken; or
+-- somebody has written a place there, or set the counter back.
 SELECT id FROM goscheds_jobs WHERE ns = :ns AND id = :id AND seq <= :place
 UNION ALL
 SELECT id FROM goscheds_jobs WHERE ns = :ns AND state < 3 AND unique_key <> '' AND unique_key = :unique_key
+UNION ALL
+SELECT id FROM goscheds_jobs WHERE ns = :ns AND id = :id
 
 -- name: {claimed}
 -- Those of the rows, an id and a fence each, that the worker holds. CROSS, so that they are looked up by their ids.
