@@ -47,7 +47,7 @@ class Link:
                 if not self._dead:
                     writer.write(data)
                     await writer.drain()
-            if not self._dead:
+            if not (self._dead or writer.is_closing()):  # closed twice, TLS of CPython can't say a thing about itself
                 writer.close()
 
 
