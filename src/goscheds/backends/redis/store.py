@@ -94,7 +94,7 @@ class RedisStore:
                 self._waiting.rest(left, POLL)
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
-        return _accepted(outcomes, self._work.run("settle", worker, codec.outcomes(outcomes)))
+        return _accepted(outcomes, {*self._work.run("settle", worker, codec.outcomes(outcomes))})
 
     def settle_and_claim(
         self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int
@@ -102,7 +102,7 @@ class RedisStore:
         settle, claim = ("settle", worker, codec.outcomes(outcomes)), ("claim", queue, worker, limit, b"")
         refused, (advice, *found) = self._work.run_all(settle, claim)
         claims = codec.claims(*found) if advice != b"again" else self.claim(queue, worker, limit, 0)
-        return _accepted(outcomes, refused), claims
+        return _accepted(outcomes, {*refused}), claims
 
     def heartbeat(self, worker: str, lease: float, info: bytes) -> Heartbeat:
         # Half open, one of the other connections fails after 15 seconds: longer than most leases.
@@ -169,6 +169,6 @@ class RedisStore:
         ]
 
 
-def _accepted(outcomes: Sequence[Outcome], refused: Sequence[int]) -> list[str]:
+def _accepted(outcomes: Sequence[Outcome], refused: set[int]) -> list[str]:
     """The ids of those outcomes whose numbers, counted from 1, are not among the refused."""
     return [outcome.id for n, outcome in enumerate(outcomes, 1) if n not in refused]
