@@ -30,7 +30,7 @@ MARK = "redis.call('DEL', KEYS[1]) redis.call('SET', KEYS[1], '')"
 class Led(Connection):
     """Asks where to connect to, makes sure that it is a primary, and counts a script as done when replicas have it.
 
-    A Sentinel may be behind, or ahead. All that is sent in batches is scripts.
+    A Sentinel may be behind, or ahead. Whatever is sent in batches ends with a script.
     """
 
     def __init__(self, *, find: Find, replicas: int, mark: str, **settings: Any) -> None:
@@ -38,7 +38,7 @@ class Led(Connection):
         self._find = find
         self._replicas = replicas
         self._mark = mark  # a key that is written before replicas are asked
-        self._packed = self._scripts = 0  # in the batch that is about to be sent; those without an answer yet
+        self._packed = self._scripts = 0  # commands in the batch that is about to be sent; those without an answer yet
 
     def _connect(self) -> Any:
         self.host, self.port = self._find()
