@@ -303,7 +303,7 @@ class TestBatches:
     def test_a_job_is_known_by_its_id_wherever_somebody_wrote_that_it_stands(self, store, path, written):
         store.push(jobs(5, "known"))
         sql(path, f"UPDATE {written}")
-        assert store.push([job("known-4")]) == ["known-4"]
+        assert store.push([job("known-000004")]) == ["known-000004"]
 
     def test_a_batch_that_is_stale_in_part_pushes_the_follow_up_jobs_of_the_rest(self, store):
         store.push(jobs(3))
