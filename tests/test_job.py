@@ -58,7 +58,7 @@ def test_its_fields_tell_types_and_defaults_as_a_dataclass_does():
     assert (fields["queue"].type, fields["queue"].default, fields["retry"].default) == (str, "default", Retry())
     assert (fields["args"].default_factory, fields["id"].default_factory) == (dict, new_id)
     assert [name for name, field in fields.items() if not field.kw_only] == ["name", "args"]
-    assert set(fields) >= set(Job.__annotations__)  # or pydantic takes it for no dataclass
+    assert set(fields) >= set(Job.__annotations__)  # nothing else passes for a field
 
 
 def test_a_job_that_can_not_be_read_may_go_to_another_process():
