@@ -39,6 +39,7 @@ BATCH = 100
 ROUNDS = 15
 LEASE = 3600.0
 NAMESPACE = "growth"
+NAMES = {"redis": "Redis", "postgresql": "Postgres", "sqlite": "SQLite"}
 Figure = dict[str, Any]
 VERBS = ("push", "claim", "settle", "promote", "recover", "heartbeat", "counts", "jobs()", "jobs(done)")
 
@@ -210,9 +211,12 @@ def measure(url: str, sizes: list[int], rounds: int) -> Figure:
 
 def table(figures: list[Figure]) -> Iterator[str]:
     """The stores beside each other: medians of each verb, smallest size first, and the ratio; the bytes of each job."""
-    figures = list({one["store"]: one for one in figures}.values())
-    heads = [f"{one['store']}, {' / '.join(f'{size:,}' for size in one['sizes'])} jobs, ms | ratio" for one in figures]
-    yield f"| | {' | '.join(heads)} |"
+    last = {one["store"]: one for one in figures}
+    figures = [last[store] for store in NAMES if store in last]
+    sizes = [" / ".join(f"{size:,}" for size in one["sizes"]) for one in figures]
+    same = len(set(sizes)) == 1
+    heads = [NAMES[one["store"]] + ("" if same else f", {size}") for one, size in zip(figures, sizes, strict=True)]
+    yield f"| {f'{sizes[0]} jobs, ms' if same else 'jobs, ms'} | {' | ratio | '.join(heads)} | ratio |"
     yield f"|---|{'---:|---:|' * len(figures)}"
     for verb in VERBS:
         cells = []
@@ -221,8 +225,8 @@ def table(figures: list[Figure]) -> Iterator[str]:
             cells += [" / ".join(f"{took:,.2f}" for took in each), f"{each[-1] / each[0]:,.2f}"]
         yield f"| {verb} | {' | '.join(cells)} |"
     for name in THIRDS:
-        sizes = [f"{one['bytes'][name][-1]:,.0f} |" for one in figures]
-        yield f"| bytes for a job that is {name} | {' | '.join(sizes)} |"
+        each = [f"{one['bytes'][name][-1]:,.0f} |" for one in figures]
+        yield f"| bytes for a job that is {name} | {' | '.join(each)} |"
 
 
 def options() -> argparse.Namespace:
