@@ -23,7 +23,7 @@ CHUNK = 200
 """Turns a transaction."""
 PIECE = 10_000
 """Jobs a script."""
-STEP = {State.READY: 0, State.SCHEDULED: SEEDS * SPREAD, State.DONE: 1_000}
+STEP = {State.READY: 0, State.SCHEDULED: SEEDS * SPREAD, State.DONE: 100_000}
 """Microseconds between a job and its next copy. No more than a batch became done at one instant: a page sorts those."""
 LATER = {State.SCHEDULED: "execute_at", State.DONE: "changed_at"}
 """The moment that is not the same in a copy."""
