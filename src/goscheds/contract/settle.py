@@ -200,6 +200,12 @@ class Settle(Case):
             store.settle(worker, [other])
         assert picture(store) == before
 
+    def test_s3_the_first_outcome_stands_within_a_batch_too(self, store: Store) -> None:
+        worker, claims = take(store, job("front"), job("end"))
+        others = [Outcome.dead(claim, jobs=[FOLLOW_UP]) for claim in claims]
+        store.settle(worker, [Outcome.released(claims[0]), Outcome.retry(claims[1]), *others])
+        assert {row.record.id: row.state for row in rows(store)} == {"front": State.READY, "end": State.READY}
+
     def test_s3_every_other_verb_may_be_repeated(self, store: Store) -> None:
         worker, (held, done) = take(store, job("held", timeout=HOUR), job("done"))
         store.settle(worker, [Outcome.done(done)])

@@ -115,6 +115,13 @@ class RefusesARepeatedSettle(Intact):
 
 
 @breaks("S3")
+class ReleasesWhenTheBatchIsSettled(Intact):
+    def settle(self, worker, outcomes):
+        accepted = super().settle(worker, sorted(outcomes, key=lambda outcome: outcome.verb is Verb.RELEASED))
+        return [outcome.id for outcome in outcomes if outcome.id in accepted]
+
+
+@breaks("S3")
 class ReleasesAgainWhenRepeated(Intact):
     def settle(self, worker, outcomes):
         for outcome in outcomes:

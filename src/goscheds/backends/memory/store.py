@@ -138,8 +138,9 @@ class MemoryStore:
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
         with self._changed:
-            accepted = [outcome.id for outcome in outcomes if self._settle(worker, outcome)]
-            released = {outcome.id for outcome in outcomes if outcome.verb is RELEASED}
+            first = {(outcome.id, outcome.fence): outcome for outcome in reversed(outcomes)}  # of each claim: it stands
+            accepted = [one.id for one in outcomes if self._settle(worker, first[one.id, one.fence])]
+            released = {outcome.id for outcome in first.values() if outcome.verb is RELEASED}
             self._books.release([id for id in accepted if id in released and id in self._books.held[worker]])
             self._changed.notify_all()
         return accepted
