@@ -8,7 +8,7 @@ import resource
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -89,12 +89,11 @@ def postgres_troubles(server: Server) -> list[Extra]:
 
     @contextmanager
     def locked() -> Iterator[None]:
-        with suppress(psycopg.Error), psycopg.connect(server.url, options="-c lock_timeout=2s") as connection:
-            connection.execute(LOCK)
+        with ExitStack() as stack:
+            with suppress(psycopg.Error):  # it may be away just now, and may go away before the lock ends
+                connection = stack.enter_context(closing(psycopg.connect(server.url, options="-c lock_timeout=2s")))
+                connection.execute(LOCK)
             yield
-            connection.rollback()
-            return
-        yield
 
     others = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename IS NOT NULL"
