@@ -20,6 +20,7 @@ from goscheds.job import Job
 from goscheds.loop import LoopThread
 from goscheds.plugins import hookimpl, plugins
 from goscheds.record import Claim, Outcome, Query, Record, State
+from goscheds.store import Store
 from goscheds.verdict import Keep
 
 DEADLINE = 15.0
@@ -174,3 +175,18 @@ def _tampered(verb: str) -> Callable[..., Any]:
 
 for _verb in ("push", "claim", "settle", "heartbeat", "recover", "held", "promote", "find", "move", "purge"):
     setattr(Tampered, _verb, _tampered(_verb))
+
+
+def redis_key(scheduler: Scheduler, rest: str) -> str:
+    """A key of the scheduler's namespace on Redis."""
+    return f"{{{scheduler.namespace}}}:{rest}"
+
+
+def leave(store: Store, count: int, end: Callable[[Claim], Outcome] | None = None) -> None:
+    """Ready jobs claimed by a worker that is gone then; settled by it before if it is told how."""
+    store.heartbeat("gone", 60, b"")
+    claims = store.claim("default", "gone", count, 0)
+    assert len(claims) == count
+    if end:
+        store.settle("gone", [end(claim) for claim in claims])
+    store.heartbeat("gone", 0, b"")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 import pytest
-from kit import SECOND
+from kit import SECOND, leave
+from kit import redis_key as key
 from redis import Redis
 
 from goscheds import Scheduler, Worker
@@ -15,31 +15,7 @@ from goscheds.errors import JobNotFound, NotMoved, StoreError
 from goscheds.job import Job
 from goscheds.record import Outcome, State
 
-numbers = count()
 STAGES = ("ready", "scheduled", "orphaned", "done", "dead")
-
-
-@pytest.fixture(params=["redis", "valkey"])
-def url(request) -> str:
-    return request.getfixturevalue(f"{request.param}_url")
-
-
-@pytest.fixture
-def server(url):
-    with Redis.from_url(url) as client:
-        yield client
-
-
-@pytest.fixture
-def scheduler(url):
-    with Scheduler(url, f"hostile-{next(numbers)}") as scheduler:
-        scheduler.job(lambda: None, name="greet")
-        yield scheduler
-        scheduler.store.erase()
-
-
-def key(scheduler: Scheduler, rest: str) -> str:
-    return f"{{{scheduler.namespace}}}:{rest}"
 
 
 def prepare(scheduler: Scheduler, server: Redis, stage: str) -> None:
@@ -54,13 +30,7 @@ def prepare(scheduler: Scheduler, server: Redis, stage: str) -> None:
     scheduler.push_many(jobs)
     if stage == "ready":
         return
-    store = scheduler.store
-    store.heartbeat("gone", 60, b"")
-    claims = store.claim("default", "gone", 3, 0)
-    if stage != "orphaned":
-        end = Outcome.done if stage == "done" else Outcome.dead
-        store.settle("gone", [end(claim) for claim in claims])
-    store.heartbeat("gone", 0, b"")
+    leave(scheduler.store, 3, {"done": Outcome.done, "dead": Outcome.dead}.get(stage))
 
 
 def look(scheduler: Scheduler) -> dict[str, State]:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from kit import SECOND, until, working
+from kit import SECOND, leave, until, working
 from terminal import printed
 
 from goscheds import Job, Scheduler, Worker
@@ -155,13 +155,7 @@ def prepare(scheduler: Scheduler, table: Table, stage: str, jobs: list[Job]) -> 
     scheduler.push_many(jobs)
     if stage == "ready":
         return
-    store = scheduler.store
-    store.heartbeat("gone", 60, b"")
-    claims = store.claim("default", "gone", len(jobs), 0)
-    assert len(claims) == len(jobs)
-    if stage == "done":
-        store.settle("gone", [Outcome.done(claim) for claim in claims])
-    store.heartbeat("gone", 0, b"")
+    leave(scheduler.store, len(jobs), Outcome.done if stage == "done" else None)
 
 
 def look(scheduler: Scheduler) -> None:

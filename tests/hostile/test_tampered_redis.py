@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
 import pytest
 from fuzz import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import SECOND, ends, until, working
+from kit import SECOND, ends, leave, until, working
+from kit import redis_key as key
 from redis import Redis
 
 from goscheds import Job, Retry, Scheduler, Worker
@@ -21,32 +21,8 @@ from goscheds.backends.redis.codec import JOB
 from goscheds.codec import describe
 from goscheds.record import LIVE, Outcome, Query, Row, State
 
-numbers = count()
 FAR = datetime(2190, 1, 1, tzinfo=UTC)
 WAITING = ("ready", "scheduled", "orphaned")
-
-
-@pytest.fixture(params=["redis", "valkey"])
-def url(request) -> str:
-    return request.getfixturevalue(f"{request.param}_url")
-
-
-@pytest.fixture
-def server(url):
-    with Redis.from_url(url) as client:
-        yield client
-
-
-@pytest.fixture
-def scheduler(url):
-    with Scheduler(url, f"tampered-{next(numbers)}") as scheduler:
-        scheduler.job(lambda: None, name="greet")
-        yield scheduler
-        scheduler.store.erase()
-
-
-def key(scheduler: Scheduler, rest: str) -> str:
-    return f"{{{scheduler.namespace}}}:{rest}"
 
 
 NUMBERS = (
@@ -159,12 +135,7 @@ def stand(scheduler: Scheduler, server: Redis, stage: str, ids: list[str]) -> li
     else:
         scheduler.push_many(jobs)
     if stage in ("orphaned", "done"):
-        store = scheduler.store
-        store.heartbeat("gone", 60, b"")
-        claims = store.claim("default", "gone", len(ids), 0)
-        if stage == "done":
-            store.settle("gone", [Outcome.done(claim) for claim in claims])
-        store.heartbeat("gone", 0, b"")
+        leave(scheduler.store, len(ids), Outcome.done if stage == "done" else None)
     return [key(scheduler, f"job:{id}") for id in ids]
 
 

@@ -1,0 +1,31 @@
+"""A scheduler on each server that speaks Redis's language, and the way behind its back."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+from redis import Redis
+
+from goscheds import Scheduler
+
+numbers = count()
+
+
+@pytest.fixture(params=["redis", "valkey"])
+def url(request) -> str:
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+def server(url):
+    with Redis.from_url(url) as client:
+        yield client
+
+
+@pytest.fixture
+def scheduler(url):
+    with Scheduler(url, f"hostile-{next(numbers)}") as scheduler:
+        scheduler.job(lambda: None, name="greet")
+        yield scheduler
+        scheduler.store.erase()
