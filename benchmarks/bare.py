@@ -4,6 +4,8 @@ A job is pushed with one round trip, or a thousand in one; a hundred are claimed
 hundred are acknowledged in another. No leases, fences, priorities, schedules, counts or records kept: the limit that
 goscheds is compared with.
 
+How soon a job starts on it at best is told by ``promptness.py``.
+
     python benchmarks/bare.py redis://localhost:6379/0 --jobs 20000
 """
 
@@ -21,11 +23,13 @@ import psycopg
 import redis
 
 CLAIM, BULK = 100, 1_000
+GLANCE = 0.001
+"""Seconds between looks, where nobody tells of a push."""
 PAYLOAD = b'{"v":1,"args":{"n":12345}}'
 
 
 class Bare(ABC):
-    """A queue in a table or a list of its own."""
+    """A queue in a table or a list of its own; with a name, one that another process has made."""
 
     @abstractmethod
     def push(self, ids: Sequence[int]) -> None:
@@ -38,6 +42,14 @@ class Bare(ABC):
     @abstractmethod
     def acknowledge(self, ids: list[int]) -> None:
         """Forget them."""
+
+    def tell(self, id: int) -> None:
+        """Push one job, and let a process that waits know of it."""
+        self.push([id])
+
+    @abstractmethod
+    def wait(self) -> list[int]:
+        """Claim what there is, or else wait for it without asking again and again, if the driver can."""
 
     @abstractmethod
     def close(self) -> None:
@@ -62,10 +74,10 @@ class BareRedis(Bare):
       redis.call('UNLINK', KEYS[1] .. id)
     end"""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str = "") -> None:
         self._client = redis.Redis.from_url(url, protocol=2)
-        queue = f"{{bare-{secrets.token_hex(4)}}}"
-        self._keys = [queue, f"{queue}active"]
+        self.name = name or f"{{bare-{secrets.token_hex(4)}}}"
+        self._keys = [self.name, f"{self.name}active"]
         self._claim = self._client.register_script(self.CLAIM)
         self._acknowledge = self._client.register_script(self.ACKNOWLEDGE)
 
@@ -86,6 +98,11 @@ class BareRedis(Bare):
         """One script."""
         self._acknowledge(keys=self._keys, args=ids)
 
+    def wait(self) -> list[int]:
+        """A blocking pop; the job's hash is not asked for, and there is no list of those taken."""
+        popped = self._client.blpop(self._keys[:1])
+        return [int(popped[1])]
+
     def close(self) -> None:
         """Nothing is left but what was not drained."""
         while ids := self.claim():
@@ -96,9 +113,12 @@ class BareRedis(Bare):
 class BarePostgres(Bare):
     """A table, claimed by SKIP LOCKED; each step one transaction."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str = "") -> None:
         self._connection = psycopg.connect(url, autocommit=True)
-        self._table = f"bare_{secrets.token_hex(4)}"
+        self.name = self._table = name or f"bare_{secrets.token_hex(4)}"
+        if name:
+            self._connection.execute(f"LISTEN {name}")
+            return
         self._connection.execute(
             f"CREATE TABLE {self._table} "
             "(id bigint PRIMARY KEY, payload bytea NOT NULL, taken bool NOT NULL DEFAULT false)"
@@ -129,6 +149,17 @@ class BarePostgres(Bare):
         """One statement."""
         self._connection.execute(f"DELETE FROM {self._table} WHERE id = ANY(%s)", (ids,))
 
+    def tell(self, id: int) -> None:
+        """One statement, and so one commit; without anybody who listens, a notification costs the server little."""
+        insert = f"INSERT INTO {self._table} (id, payload) VALUES (%s, %s) RETURNING pg_notify('{self.name}', '')"
+        self._connection.execute(insert, (id, PAYLOAD))
+
+    def wait(self) -> list[int]:
+        """LISTEN and the claim on one connection."""
+        while not (ids := self.claim()):
+            next(self._connection.notifies(stop_after=1))
+        return ids
+
     def close(self) -> None:
         """Drop the table."""
         self._connection.execute(f"DROP TABLE {self._table}")
@@ -138,12 +169,14 @@ class BarePostgres(Bare):
 class BareSqlite(Bare):
     """A table in WAL mode, ``synchronous=NORMAL`` as goscheds has it by default."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str = "") -> None:
         path = urlsplit(url).path.removeprefix("/")
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._table = f"bare_{secrets.token_hex(4)}"
+        self.name = self._table = name or f"bare_{secrets.token_hex(4)}"
+        if name:
+            return
         self._connection.execute(f"CREATE TABLE {self._table} (id INTEGER PRIMARY KEY, payload BLOB, taken INTEGER)")
         self._connection.execute(f"CREATE INDEX {self._table}_ready ON {self._table} (id) WHERE taken = 0")
 
@@ -167,18 +200,24 @@ class BareSqlite(Bare):
         self._connection.executemany(f"DELETE FROM {self._table} WHERE id = ?", [(id,) for id in ids])
         self._connection.execute("COMMIT")
 
+    def wait(self) -> list[int]:
+        """By asking again and again: SQLite tells no other process of a commit."""
+        while not (ids := self.claim()):
+            time.sleep(GLANCE)
+        return ids
+
     def close(self) -> None:
         """Drop the table."""
         self._connection.execute(f"DROP TABLE {self._table}")
         self._connection.close()
 
 
-KINDS: dict[str, Callable[[str], Bare]] = {"redis": BareRedis, "postgresql": BarePostgres, "sqlite": BareSqlite}
+KINDS: dict[str, Callable[..., Bare]] = {"redis": BareRedis, "postgresql": BarePostgres, "sqlite": BareSqlite}
 
 
-def connect(url: str) -> Bare:
+def connect(url: str, name: str = "") -> Bare:
     """The bare queue of a URL's store."""
-    return KINDS[urlsplit(url).scheme](url)
+    return KINDS[urlsplit(url).scheme](url, name)
 
 
 def enqueue(url: str, jobs: int) -> float:

@@ -1,10 +1,11 @@
 """goscheds beside the bare loop of each driver, in turns in one run: medians, and their ratios.
 
 Machines differ and are noisy, so a rate alone says little; a ratio of two rates taken side by side says what goscheds
-costs. Without URLs it starts the servers that the tests use, with durable settings: Redis with an append-only file
-(everysec), Postgres with fsync.
+costs. Likewise with how soon a job starts, where the less the better. Without URLs it starts the servers that the tests
+use, with durable settings: Redis with an append-only file (everysec), Postgres with fsync.
 
     python benchmarks/compare.py --jobs 10000 --repeat 5
+    python benchmarks/compare.py --only delays --samples 100
     python benchmarks/compare.py redis://localhost:6379/0 --json
 """
 
@@ -21,8 +22,10 @@ from pathlib import Path
 from statistics import median
 
 import bare
+import promptness
 
-from goscheds.bench import throughput
+from goscheds.bench import latency, throughput
+from goscheds.bench.figures import Figure, Spread
 from goscheds.bench.plan import Plan, Style
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -46,31 +49,62 @@ def _bulk(url: str, jobs: int) -> float:
     return next(iter(throughput.bulk(url, Plan(jobs=jobs)))).rate
 
 
-ROWS: tuple[tuple[str, Rate, Rate], ...] = (
+Delay = Callable[[str, int], Spread]
+
+
+def _delay(measure: Callable[[str, Plan], Iterator[Figure]], processes: int = 1) -> Delay:
+    def delay(url: str, samples: int) -> Spread:
+        seconds = samples * promptness.APART
+        plan = Plan(samples=samples, spread=samples, seconds=seconds, processes=(processes,), styles=(Style.SYNC,))
+        return next(figure.spread for figure in measure(url, plan) if figure.spread)
+
+    return delay
+
+
+RATES: tuple[tuple[str, Rate, Rate], ...] = (
     ("enqueue one by one", _enqueue, bare.enqueue),
     ("enqueue 1,000 at once", _bulk, bare.bulk),
     ("drain, sync handler, 1 process", _drain(Style.SYNC, 1), bare.drain),
     ("drain, async handler, 1 process", _drain(Style.ASYNC, 1), bare.drain),
     ("drain, sync handler, 2 processes against 1", _drain(Style.SYNC, 2), _drain(Style.SYNC, 1)),
 )
+DELAYS: tuple[tuple[str, Delay, Delay], ...] = (
+    ("pickup, 1 worker", _delay(latency.pickup), promptness.pickup),
+    ("lateness, 1 worker", _delay(latency.lateness), promptness.lateness),
+    ("lateness, 8 workers against 1", _delay(latency.lateness, 8), _delay(latency.lateness)),
+)
 
 
-def compare(url: str, jobs: int, repeat: int) -> Iterator[dict[str, object]]:
-    """One row of figures for each pair."""
-    for title, ours, other in ROWS:
-        pairs = []
-        for turn in range(repeat):
-            print(f"{title}: {turn + 1} of {repeat}", file=sys.stderr)
-            pairs.append((ours(url, jobs), other(url, jobs)))
-        ratios = sorted(mine / bare for mine, bare in pairs)
-        yield {
-            "measure": title,
-            "goscheds": median(mine for mine, _ in pairs),
-            "beside": median(bare for _, bare in pairs),
-            "ratio": median(ratios),
-            "lowest": ratios[0],
-            "highest": ratios[-1],
-        }
+def rates(url: str, jobs: int, repeat: int) -> Iterator[dict[str, object]]:
+    """One row of figures for each pair, jobs a second."""
+    for title, ours, other in RATES:
+        yield _row(title, [(ours(url, jobs), other(url, jobs)) for _ in _turns(title, repeat)])
+
+
+def delays(url: str, samples: int, repeat: int) -> Iterator[dict[str, object]]:
+    """Two rows of figures for each pair, milliseconds."""
+    for title, ours, other in DELAYS:
+        pairs = [(ours(url, samples), other(url, samples)) for _ in _turns(title, repeat)]
+        yield _row(f"{title}, p50", [(mine.p50, bare.p50) for mine, bare in pairs])
+        yield _row(f"{title}, p99", [(mine.p99, bare.p99) for mine, bare in pairs])
+
+
+def _turns(title: str, repeat: int) -> Iterator[int]:
+    for turn in range(repeat):
+        print(f"{title}: {turn + 1} of {repeat}", file=sys.stderr)
+        yield turn
+
+
+def _row(title: str, pairs: list[tuple[float, float]]) -> dict[str, object]:
+    ratios = sorted(mine / bare for mine, bare in pairs)
+    return {
+        "measure": title,
+        "goscheds": median(mine for mine, _ in pairs),
+        "beside": median(bare for _, bare in pairs),
+        "ratio": median(ratios),
+        "lowest": ratios[0],
+        "highest": ratios[-1],
+    }
 
 
 @contextmanager
@@ -97,26 +131,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("urls", nargs="*", metavar="URL")
     parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--samples", type=int, default=100, help="jobs whose start is timed")
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--only", choices=("rates", "delays"))
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
+    kinds = [
+        ("jobs/s", lambda url: rates(url, told.jobs, told.repeat)),
+        ("ms", lambda url: delays(url, told.samples, told.repeat)),
+    ]
+    if told.only:
+        kinds = [kinds[told.only == "delays"]]
     with stores(told.urls) as urls:
         if told.json:
-            found = {url.partition(":")[0]: list(compare(url, told.jobs, told.repeat)) for url in urls}
+            found = {url.partition(":")[0]: [row for _, kind in kinds for row in kind(url)] for url in urls}
             print(json.dumps(found, indent=2))
             return
         print(f"Python {platform.python_version()}, {told.jobs:,} jobs, medians of {told.repeat}.")
         for url in urls:
-            _show(url, told.jobs, told.repeat)
+            for unit, kind in kinds:
+                _show(url, unit, kind(url))
 
 
-def _show(url: str, jobs: int, repeat: int) -> None:
+def _show(url: str, unit: str, rows: Iterator[dict[str, object]]) -> None:
     """A table that grows as it is measured."""
-    print(f"\n| {url.partition(':')[0]} | goscheds, jobs/s | beside it, jobs/s | ratio (lowest to highest) |")
+    print(f"\n| {url.partition(':')[0]} | goscheds, {unit} | beside it, {unit} | ratio (lowest to highest) |")
     print("|---|---:|---:|---|")
-    for row in compare(url, jobs, repeat):
+    digits = 2 if unit == "ms" else 0
+    for row in rows:
         spread = f"{row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f})"
-        print(f"| {row['measure']} | {row['goscheds']:,.0f} | {row['beside']:,.0f} | {spread} |", flush=True)
+        print(
+            f"| {row['measure']} | {row['goscheds']:,.{digits}f} | {row['beside']:,.{digits}f} | {spread} |", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -74,6 +74,13 @@ def test_goscheds_is_measured_through_the_same_door_as_its_peers(tmp_path):
     assert all(one["ran"] == one["jobs"] for one in good if one["peer"] == "goscheds")
 
 
+@pytest.mark.slow
+def test_the_bare_queue_tells_how_soon_a_job_starts(tmp_path):
+    told = run(BENCHMARKS / "promptness.py", f"sqlite:///{tmp_path}/bare.db", "--samples", "2")
+    assert [line.split()[0] for line in told.splitlines()] == ["pickup", "lateness"]
+    assert all(0 < float(line.split()[1]) < 1000 for line in told.splitlines())
+
+
 def test_growth_tells_each_verbs_ratio_and_leaves_nothing_behind(tmp_path):
     url, raw = f"sqlite:///{tmp_path}/jobs.db", tmp_path / "raw.jsonl"
     table = run(BENCHMARKS / "growth.py", url, "--sizes", "300,6000", "--rounds", "1", "--into", raw)
