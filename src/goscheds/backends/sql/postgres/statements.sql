@@ -411,16 +411,16 @@ lead AS (
       AND (duty IN ('', :worker) OR duty_until NOT BETWEEN {now} + 1 AND {now} + :lease)
     RETURNING duty, duty_until
 ), due AS MATERIALIZED (
-    SELECT id AS picked, execute_at, seq FROM goscheds_jobs
+    SELECT ctid AS spot, execute_at, seq FROM goscheds_jobs
     WHERE ns = :ns AND state = 0 AND execute_at <= (SELECT {now}) AND EXISTS (SELECT 1 FROM lead)
     ORDER BY execute_at, seq LIMIT :limit {lock}
 ), line AS MATERIALIZED (
     SELECT {place} AS place WHERE EXISTS (SELECT 1 FROM due)
 ), placed AS MATERIALIZED (
-    SELECT picked, place + row_number() OVER (ORDER BY execute_at, seq) AS place FROM due, line
+    SELECT spot, place + row_number() OVER (ORDER BY execute_at, seq) AS place FROM due, line
 ), moved AS (
     UPDATE goscheds_jobs SET state = 1, seq = place, changed_at = {now}
-    FROM placed WHERE ns = :ns AND id = picked
+    FROM placed WHERE ctid = spot
     RETURNING queue
 ), told AS (
     INSERT INTO goscheds_tally (ns, queue, was, state, jobs)
