@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -48,7 +49,7 @@ class Module:
     name: str
     source: str
 
-    @property
+    @functools.cached_property
     def tree(self) -> ast.Module:
         return ast.parse(self.source)
 
@@ -184,6 +185,7 @@ def machine_paths(path: str, text: str) -> Iterator[str]:
     yield from _found(MACHINE_PATHS, path, text, "is a path of one machine")
 
 
+@functools.cache
 def code_lines(source: str) -> int:
     """Lines with code on them: no blank ones, comments or docstrings."""
     nothing = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

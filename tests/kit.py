@@ -12,6 +12,8 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+import pytest
+
 from goscheds import Scheduler, Worker
 from goscheds.backends.memory import MemoryStore
 from goscheds.codec import encode
@@ -29,6 +31,8 @@ SECOND = timedelta(seconds=1)
 KEEP = Keep(done=1_000_000, dead=1_000_000)
 
 _names = itertools.count()
+REDIS_KINDS = ("redis", pytest.param("valkey", marks=pytest.mark.slow))
+"""The servers of one store; the full run tries the second as well, which takes the same commands."""
 
 
 @contextmanager

@@ -20,7 +20,10 @@ TOLERANCE = 0.04
 """Seconds. Batches that hold short jobs behind long ones of 50 to 100 ms, for 50 ms, make 70 to 90 of it."""
 
 
-@pytest.fixture(params=["memory://{0.name}-{1}", "sqlite:///{0}/{1}.db"], ids=["memory", "sqlite"])
+@pytest.fixture(
+    params=["memory://{0.name}-{1}", pytest.param("sqlite:///{0}/{1}.db", marks=pytest.mark.slow)],
+    ids=["memory", "sqlite"],
+)
 def opened(request, tmp_path) -> Iterator[Callable[[str], Scheduler]]:
     """Opens a store of its own for each name."""
     with ExitStack() as stack:

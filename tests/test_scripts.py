@@ -152,15 +152,22 @@ def test_a_python_that_was_asked_for_by_name_is_not_replaced(clone):
     assert "PYTHON=python2.7 does not run" in ran.stderr
 
 
-def test_the_tests_are_measured_and_their_failure_is_the_scripts(clone):
-    ran = clone.run("test", "-m", "not slow", fail="run -m pytest")
+def test_all_tests_are_measured_and_their_failure_is_the_scripts(clone):
+    ran = clone.run("test", fail="run -m pytest")
     assert ran.returncode == 3
     assert clone.ran()[-4:] == [
         "python -m coverage erase",
-        "python -m coverage run -m pytest -n 2 --dist worksteal -m not slow",
+        "python -m coverage run -m pytest -n 2 --dist worksteal",
         "python -m coverage combine -q",
         "python -m coverage report",
     ]
+
+
+def test_some_of_the_tests_are_run_unmeasured(clone):
+    ran = clone.run("test", "-m", "not slow", fail="-m pytest")
+    assert ran.returncode == 3
+    assert clone.ran()[-1] == "python -m pytest -n 2 --dist worksteal -m not slow"
+    assert not any("coverage" in line for line in clone.ran())
 
 
 @pytest.mark.parametrize("broken", ["ruff check", "ruff format", "mypy", "tests/test_house.py"])

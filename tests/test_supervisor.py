@@ -27,6 +27,7 @@ from goscheds import Job, Retry, Scheduler, State, Worker
 from goscheds import worker as slots
 from goscheds.cli import worker as cli
 from goscheds.errors import ConfigError
+from goscheds.supervisor import line
 from goscheds.supervisor.child import Child, ending
 from goscheds.supervisor.health import STALE, Condition, HealthFile, HealthServer, open_health
 from goscheds.supervisor.line import reporting
@@ -504,7 +505,8 @@ class TestHealth:
             supervised.ended()
         assert not file.exists()
 
-    def test_a_worker_reports_before_its_first_claim_and_to_its_end(self):
+    def test_a_worker_reports_before_its_first_claim_and_to_its_end(self, monkeypatch):
+        monkeypatch.setattr(line, "EVERY", 0.05)
         store, told = Tampered(), []
         with scheduled(store) as scheduler:
             worker = Worker(scheduler, lease=SECOND)

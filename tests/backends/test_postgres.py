@@ -803,7 +803,7 @@ def _heard(ear: psycopg.Connection) -> list[str]:
 
 def _seconds_to_wake(here: PostgresStore, there: PostgresStore, worker: str) -> float:
     waiting = background(lambda: here.claim("default", worker, 1, 10))
-    settle_in(0.25)
+    settle_in()
     began = time.monotonic()
     there.push([job()])
     assert len(waiting.result(LATE)) == 1

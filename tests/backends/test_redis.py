@@ -13,6 +13,7 @@ from itertools import count
 from threading import Event
 
 import pytest
+from kit import REDIS_KINDS
 from redis import Redis
 from servers import Server
 
@@ -50,7 +51,7 @@ SLACK = 3  # on a machine with other things to do
 Connect = Callable[..., Store]
 
 
-@pytest.fixture(params=["redis", "valkey"])
+@pytest.fixture(params=REDIS_KINDS)
 def kind(request) -> str:
     return request.param
 

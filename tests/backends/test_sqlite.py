@@ -708,7 +708,7 @@ def _median_to_wake(here: SqliteStore, there: SqliteStore) -> float:
 
 def _seconds_to_wake(here: SqliteStore, there: SqliteStore, worker: str) -> float:
     waiting = background(lambda: (here.claim("default", worker, 1, 10), time.monotonic()))
-    settle_in(0.2)
+    settle_in()
     began = time.monotonic()
     there.push([job()])
     claims, ended = waiting.result(LATE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
+from kit import REDIS_KINDS
 from redis import Redis
 
 from goscheds import Scheduler
@@ -12,7 +13,7 @@ from goscheds import Scheduler
 numbers = count()
 
 
-@pytest.fixture(params=["redis", "valkey"])
+@pytest.fixture(params=REDIS_KINDS)
 def url(request) -> str:
     return request.getfixturevalue(f"{request.param}_url")
 

@@ -24,7 +24,7 @@ from goscheds.errors import InvalidJob
 from goscheds.job import check_text
 from goscheds.record import Outcome, Query, State
 
-STAGES = ("ready", "scheduled", "active", "done")
+EACH_STAGE = ("ready", "active", *(pytest.param(stage, marks=pytest.mark.slow) for stage in ("scheduled", "done")))
 SCHEDULED, READY, _, DONE, DEAD, _ = range(6)
 INTEGERS = (
     "ns", "state", "priority", "seq", "execute_at", "timeout", "fence", "deadline", "cancelling", "pushed_at",
@@ -201,7 +201,7 @@ def fates(column: str, value: Any, stage: str) -> set[int | None]:  # noqa: PLR0
     return {DONE}
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", EACH_STAGE)
 def test_whatever_stands_in_a_row_its_neighbours_run_and_its_bytes_are_kept(scheduler, table, guarded, stage, tmp_path):
     jobs = [Job("greet", {"n": f"{kind}-{n}"}, id=f"{kind}-{n}") for n in range(len(CELLS)) for kind in KINDS]
     prepare(scheduler, table, stage, [*jobs, Job("greet", {"n": ""}, id="before-last")])

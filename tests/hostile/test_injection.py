@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
-from kit import SECOND
+from kit import REDIS_KINDS, SECOND
 
 from goscheds import Job, Scheduler, Worker
 from goscheds.backends.memory import MemoryStore
@@ -21,7 +21,7 @@ NAMESPACES = ["*", "{a}", "a:b", "'", "\\", "a b", "", "x" * 65, "\n", "a\n", "?
 numbers = count()
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis", "valkey", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", *REDIS_KINDS, "postgres"])
 def url(request, tmp_path) -> str:
     if request.param == "memory":
         return f"memory://injection-{next(numbers)}"

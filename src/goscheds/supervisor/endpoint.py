@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from goscheds.errors import ConfigError
@@ -36,6 +37,12 @@ def serve(host: str, port: int, answer: Callable[[str], tuple[int, str]]) -> Thr
     class Server(ThreadingHTTPServer):
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         daemon_threads = True
+
+        def shutdown(self) -> None:
+            """End at once: nothing else cuts the half second short for which it waits for the next to connect."""
+            with suppress(OSError):  # a system may see nobody there to say it to
+                self.socket.shutdown(socket.SHUT_RDWR)
+            super().shutdown()
 
         def handle_error(self, *_: object) -> None:
             """Whoever hung up is not our concern."""
