@@ -17,6 +17,7 @@ import pytest
 from servers import KINDS, NoServer, Route, Server, find, find_pooler, launch, launch_pooler
 from servers.several import Cluster, Several, Watched
 
+from goscheds import outage
 from goscheds.url import redact
 
 FORCIBLE = ("docker", "local", "wheel")
@@ -127,6 +128,12 @@ def redis_watched(pytestconfig: pytest.Config) -> Iterator[Watched]:
 def redis_cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     """A shared Redis cluster of three primaries and three replicas. A test that fails one over settles it again."""
     yield from _several(Cluster, "redis", pytestconfig)
+
+
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads of a worker whose store is away try again soon: what they do then matters, not how long it takes."""
+    monkeypatch.setattr(outage, "FIRST", 0.005)
 
 
 def _several(several: type[S], server: str, config: pytest.Config, **options: str) -> Iterator[S]:

@@ -250,6 +250,7 @@ def test_a_goodbye_hands_them_over_at_once():
     assert states(store, "a") == [State.READY]
 
 
+@pytest.mark.usefixtures("brisk")
 @pytest.mark.parametrize("error", [StoreUnavailable("away."), StoreError("no table"), KeyError("fault"), SystemExit(1)])
 @pytest.mark.parametrize("verb", ["promote", "recover", "purge"])
 def test_they_go_on_whatever_a_round_comes_to(caplog, monkeypatch, verb, error):

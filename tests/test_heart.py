@@ -125,6 +125,7 @@ def test_starting_without_a_store_is_an_error():
         pass
 
 
+@pytest.mark.usefixtures("brisk")
 @pytest.mark.parametrize("error", [StoreUnavailable("away."), StoreError("readonly"), KeyError("fault"), SystemExit(1)])
 def test_it_beats_on_whatever_a_beat_comes_to(caplog, error):
     store = Tampered()

@@ -178,6 +178,7 @@ def test_a_settle_whose_answer_was_lost_is_repeated_and_done_once(store, holding
     assert "taken from this worker" not in caplog.text
 
 
+@pytest.mark.usefixtures("brisk")
 @pytest.mark.parametrize("error", [StoreError("disk full"), ValueError("a third party's own fault")])
 def test_a_settle_that_always_fails_gives_the_jobs_back_in_the_end(store, holdings, caplog, error):
     def fail(*_):

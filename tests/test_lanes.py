@@ -206,6 +206,7 @@ def test_joining_is_no_longer_than_told():
         free.set()
 
 
+@pytest.mark.usefixtures("brisk")
 @pytest.mark.parametrize("error", [StoreUnavailable("away."), KeyError("fault"), SystemExit(1)])
 def test_a_slot_lives_on_whatever_a_claim_comes_to(caplog, error):
     store = Tampered()
@@ -233,6 +234,7 @@ def test_an_idle_lane_says_that_the_store_is_back(caplog):
         until(lambda: "Queue 'default': it works again" in caplog.text)
 
 
+@pytest.mark.usefixtures("brisk")
 @pytest.mark.parametrize("error", [KeyError("fault"), SystemExit(1)])
 def test_a_slot_lives_on_whatever_a_run_comes_to(caplog, monkeypatch, error):
     store = Tampered()

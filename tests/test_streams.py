@@ -354,6 +354,7 @@ def test_closing_settles_what_ended():
         assert states(store, "a") == [State.DONE]
 
 
+@pytest.mark.usefixtures("brisk")
 @pytest.mark.parametrize("error", [StoreUnavailable("away."), KeyError("fault"), SystemExit(1)])
 def test_it_claims_on_whatever_a_claim_comes_to(caplog, error):
     store = Tampered()

@@ -169,6 +169,7 @@ def test_doubt_is_cleared_up():
         assert not holdings.doubt.is_set()
 
 
+@pytest.mark.usefixtures("brisk")
 @pytest.mark.parametrize("error", [StoreUnavailable("away."), KeyError("fault"), SystemExit(1)])
 def test_it_looks_on_whatever_a_look_comes_to(caplog, error):
     store = Tampered()
