@@ -35,6 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many tests at a time two cores bear: the quick ones mostly wait; the slow ones start many processes."""
+    return 3 if config.option.markexpr == "not slow" else 2
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     return [f"server: {_told(server, config)}" for server in ("redis", "valkey", "postgres")]
 

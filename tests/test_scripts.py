@@ -157,7 +157,7 @@ def test_all_tests_are_measured_and_their_failure_is_the_scripts(clone):
     assert ran.returncode == 3
     assert clone.ran()[-4:] == [
         "python -m coverage erase",
-        "python -m coverage run -m pytest -n 2 --dist worksteal",
+        "python -m coverage run -m pytest -n auto --dist worksteal",
         "python -m coverage combine -q",
         "python -m coverage report",
     ]
@@ -166,7 +166,7 @@ def test_all_tests_are_measured_and_their_failure_is_the_scripts(clone):
 def test_some_of_the_tests_are_run_unmeasured(clone):
     ran = clone.run("test", "-m", "not slow", fail="-m pytest")
     assert ran.returncode == 3
-    assert clone.ran()[-1] == "python -m pytest -n 2 --dist worksteal -m not slow"
+    assert clone.ran()[-1] == "python -m pytest -n auto --dist worksteal -m not slow"
     assert not any("coverage" in line for line in clone.ran())
 
 
