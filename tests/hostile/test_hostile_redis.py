@@ -11,6 +11,7 @@ from redis import Redis
 
 from goscheds import Scheduler, Worker
 from goscheds.backends.redis.store import RedisStore
+from goscheds.contract.bench import LONG, hire, ids, jobs
 from goscheds.errors import JobNotFound, NotMoved, StoreError
 from goscheds.job import Job
 from goscheds.record import Outcome, State
@@ -79,6 +80,29 @@ def test_a_key_of_another_type_in_the_place_of_a_job_is_no_job(scheduler, server
     Worker(scheduler).drain()
     assert look(scheduler) == {"before": State.DONE, "after": State.DONE}
     assert server.lrange(key(scheduler, "job:broken"), 0, -1) == [b"a list"]
+
+
+@pytest.mark.parametrize("age", [0, 100])
+def test_what_workers_hold_stays_theirs_when_the_numbers_are_deleted_by_hand(scheduler, server, age):
+    store = scheduler.store
+    if age:
+        server.hset(key(scheduler, "numbers"), "", store.now() // 1_000_000 - age)
+    store.push(jobs(8, "job"))
+    old, other, dying = (hire(store) for _ in range(3))
+    claims = {worker: store.claim("default", worker, 2, 0) for worker in (old, other, dying)}
+    given = set(server.hvals(key(scheduler, "numbers")))
+    server.delete(key(scheduler, "numbers"))
+    for worker in (other, old):
+        assert not store.heartbeat(worker, LONG, b"").lapsed
+        claims[worker] += store.claim("default", worker, 1, 0)
+    assert sorted(ids(store.held(old))) == sorted(ids(claims[old])), "held by either number"
+    for worker in (old, other):
+        outcomes = [Outcome.done(claim) for claim in claims[worker]]
+        assert store.settle(worker, outcomes) == ids(claims[worker])
+    store.heartbeat(dying, 0, b"")
+    assert sorted(ids(store.recover(old, 10))) == sorted(ids(claims[dying]))
+    if age:
+        assert not given & set(server.hvals(key(scheduler, "numbers"))), "no number is given twice"
 
 
 JUNK = [b"", b"junk", b"\xff" * 30, b"9" * 16, b"0000000000000001ghost", b"4000000000000001\n", "☃".encode() * 9]

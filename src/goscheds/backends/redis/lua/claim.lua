@@ -23,6 +23,7 @@ end
 
 local tickets, jobs, deadlines, tries = {}, {}, {}, limit + 1000
 local met, number, first = {}, nil, nil
+local taken, emptied, marks = {}, {}, {} -- tickets by line; levels without a line; heads of jobs by key
 
 -- Takes a job as it is stored; whether it can be taken apart.
 local function take(ticket, key, value)
@@ -34,8 +35,7 @@ local function take(ticket, key, value)
   end
   if state == READY and place == sub(ticket, 1, 16) and not met[ticket] then
     met[ticket] = true
-    local taken = fence == 0 and first or pack(TAKEN, ACTIVE, 0, math.min(fence, MAX_FENCE - 1) + 1, now, number)
-    call('SETRANGE', key, 0, taken)
+    marks[key] = fence == 0 and first or pack(TAKEN, ACTIVE, 0, math.min(fence, MAX_FENCE - 1) + 1, now, number)
     if timeout ~= 0 then deadlines[#deadlines + 1], deadlines[#deadlines + 2] = now + timeout, ticket end
     tickets[#tickets + 1], jobs[#jobs + 1] = ticket, value
   end
@@ -43,7 +43,7 @@ local function take(ticket, key, value)
 end
 
 local function take_all(popped)
-  number = number or number_of(worker)
+  number = number or number_of(worker, true)
   first = first or pack(TAKEN, ACTIVE, 0, 1, now, number)
   local keys = {}
   for i, ticket in ipairs(popped) do keys[i] = JOB .. sub(ticket, 17) end
@@ -62,26 +62,47 @@ local function claim_from(level)
   while #tickets < limit and tries > 0 do
     local asked = math.min(limit - #tickets, CHUNK)
     local popped = call('LPOP', line, asked) or {}
+    taken[#taken + 1] = {line, popped}
     if #popped > 0 then take_all(popped) end
     tries = tries - #popped
     if #popped < asked then return true end
   end
 end
 
-local levels, middle = call('ZREVRANGE', levels_key(queue), 0, -1), false
-for _, level in ipairs(levels) do
-  if not middle and (tonumber(level) or 0) < 0 then
-    middle = true
-    claim_from(0)
+-- Takes what there is from all lines, and has the worker hold it.
+local function claim()
+  local levels, middle = call('ZREVRANGE', levels_key(queue), 0, -1), false
+  for _, level in ipairs(levels) do
+    if not middle and (tonumber(level) or 0) < 0 then
+      middle = true
+      claim_from(0)
+    end
+    if claim_from(level) then emptied[#emptied + 1] = level end
   end
-  if claim_from(level) then call('ZREM', levels_key(queue), level) end
+  if not middle then claim_from(0) end
+  many('ZADD', PREFIX .. 'deadlines', deadlines)
+  many('SADD', active_key(worker), tickets)
+  return #levels > 0
 end
-if not middle then claim_from(0) end
-many('SADD', active_key(worker), tickets)
-many('ZADD', PREFIX .. 'deadlines', deadlines)
+
+-- Somebody else has put another type of value where that would go: nothing was taken.
+local function undo()
+  for i = #taken, 1, -1 do
+    local line, popped = unpack(taken[i])
+    for n = #popped, 1, -1 do call('LPUSH', line, popped[n]) end
+  end
+end
+
+local claimed, others = pcall(claim)
+if not claimed then
+  undo()
+  error(others, 0)
+end
+for key, head in pairs(marks) do call('SETRANGE', key, 0, head) end
+many('ZREM', levels_key(queue), emptied)
 count(READY, queue, -#tickets)
 count(ACTIVE, queue, #tickets)
 flush_counts()
-if #tickets == limit and #levels > 0 then seldom().pass_on(queue) end
+if #tickets == limit and others then seldom().pass_on(queue) end
 if #tickets == 0 then return {tries <= 0 and 'again' or 'block'} end
 return {'block', tickets, jobs, now}

@@ -30,6 +30,29 @@ local function write(job, meta, result)
   if meta or result then rewrite(job, meta, result) else mark(job) end
 end
 
+-- Fails where a job's way from its place into a state would.
+local function expect_change(job, state, keep)
+  if job[STATE] == ACTIVE then
+    if job[TIMEOUT] ~= 0 then expect('ZCARD', PREFIX .. 'deadlines') end
+    if job[CANCELLING] == 1 then expect('SCARD', cancelling_key(worker_of(job))) end
+  elseif job[STATE] ~= READY then
+    expect('ZCARD', PREFIX .. NAMES[job[STATE]])
+  end
+  if state < DONE then return end
+  if job[UNIQUE_SIZE] > 0 then expect('HLEN', PREFIX .. 'unique') end
+  if keep then expect('ZCARD', PREFIX .. NAMES[state]) end
+end
+
+-- Has a job leave its place for a line or the agenda, to be due at a moment and a while later.
+local function rejoin(job, execute_at, delay, meta, result)
+  local place, due, state = back_place(), timing(execute_at, delay)
+  expect_change(job, state)
+  join(state, job[QUEUE], job[PRIORITY], due, place .. job[ID])
+  leave(job)
+  job[PLACE], job[EXECUTE_AT], job[STATE] = place, due, state
+  write(job, meta, job[RESULT_SIZE] > 0 and result or nil)
+end
+
 -- Ends a job that has left its place.
 local function finish(job, state, keep, meta, result)
   if job[UNIQUE_SIZE] > 0 then freed[#freed + 1] = unique_of(job) end

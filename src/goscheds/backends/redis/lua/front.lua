@@ -7,6 +7,14 @@ local function pass_on(queue)
   end
 end
 
+-- Fails where to put a job at the head of its line would.
+local function expect_front(queue, level)
+  if not expected.front then call('INCRBY', PREFIX .. 'front', 0) end
+  expected.front = true
+  expect_line(queue, level)
+  if level ~= 0 and spare_places == 0 then reserve_places(1) end
+end
+
 -- Puts a ready job at the head of its line.
 local function put_in_front(job, ticket)
   local queue, level = job[QUEUE], job[PRIORITY]

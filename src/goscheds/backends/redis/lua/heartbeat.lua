@@ -6,8 +6,5 @@ go_on_when_full()
 local lapsed = alive(worker) and 0 or 1
 call('ZADD', PREFIX .. 'workers', now + lease, worker)
 call('HSET', PREFIX .. 'info', worker, info)
-if call('HEXISTS', PREFIX .. 'numbers', worker) == 0 then
-  call('HSET', PREFIX .. 'numbers', worker, call('HINCRBY', PREFIX .. 'numbers', '', 1))
-end
 if lease == 0 and call('GET', PREFIX .. 'duty') == worker then call('DEL', PREFIX .. 'duty') end
 return {lapsed, texts(call('SMEMBERS', cancelling_key(worker)))}

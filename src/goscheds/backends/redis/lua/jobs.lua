@@ -45,6 +45,14 @@ local function worker_of(job)
   return workers_by_number[job[WORKER] .. ''] or ''
 end
 
+-- The same of a job whose ticket stands among what some worker holds: that worker, where the number is another's, or
+-- nobody's since somebody has deleted the numbers, and the other does not hold it.
+local function holder_of(job, worker)
+  local known = worker_of(job)
+  local held = known ~= '' and call('SISMEMBER', active_key(known), job[PLACE] .. job[ID]) == 1
+  return held and known or worker
+end
+
 -- A job as it is stored.
 local function whole(job) return #job[VALUE] <= STANDING and job[VALUE] or call('GET', JOB .. job[ID]) end
 

@@ -18,17 +18,32 @@ local function timing(execute_at, delay)
   return due, due > now and SCHEDULED or READY
 end
 
+local expected = {}
+
+-- Fails where somebody else has put another type of value, as what is done there later would, halfway.
+local function expect(command, key)
+  if not expected[key] then call(command, key) end
+  expected[key] = true
+end
+
+local function expect_line(queue, level)
+  expect('LLEN', line_key(queue, level))
+  if level ~= 0 then expect('ZCARD', levels_key(queue)) end
+end
+
 local run_queue, run_level, run -- the line that the last job joined: the next one often joins the same
 
--- Has a job join its line, or the agenda.
+-- Has a job join its line, or the agenda, when they are flushed. Whatever may fail does so here.
 local function join(state, queue, level, due, ticket)
   if state == SCHEDULED then
+    expect('ZCARD', PREFIX .. 'scheduled')
     count(SCHEDULED, queue, 1)
     agenda[#agenda + 1], agenda[#agenda + 2] = due, ticket
     return
   end
   if queue ~= run_queue or level ~= run_level then
     local levels = lines[queue] or {}
+    expect_line(queue, level)
     run_queue, run_level, run = queue, level, levels[level] or {}
     lines[queue], levels[level] = levels, run
   end
@@ -41,6 +56,8 @@ local function ring(queue)
   if call('EXISTS', line) == 0 then call('RPUSH', line, back_place() .. '\n' .. queue) end
 end
 
+local fresh = {} -- tables with a key, or false, and what else for each job that this script stored
+
 -- Stores a job whose unique key is free and whose id is new; if not, the id that has them.
 local function store_unique(id, unique, value)
   if call('EXISTS', JOB .. id) == 1 then return id end
@@ -50,6 +67,7 @@ local function store_unique(id, unique, value)
     call('HSET', PREFIX .. 'unique', unique, id) -- somebody else deleted the holder
   end
   call('SET', JOB .. id, value)
+  fresh[#fresh + 1] = {JOB .. id, value}
 end
 
 -- Jobs of a batch without unique keys, that are stored in few commands: key and value of each, one after the other, and
@@ -59,8 +77,12 @@ local stored, joining, met, waiting = {}, {}, {}, 0
 local function flush_stored()
   if waiting == 0 then return end
   local all = call('MSETNX', unpack(stored)) == 1
+  for i = 1, all and 0 or waiting * 2, 2 do
+    if not call('SET', stored[i], stored[i + 1], 'NX') then stored[i] = false end
+  end
+  fresh[#fresh + 1] = stored
   for i = 1, waiting do
-    if all or call('SET', stored[i * 2 - 1], stored[i * 2], 'NX') then join(unpack(joining, i * 5 - 4, i * 5)) end
+    if stored[i * 2 - 1] then join(unpack(joining, i * 5 - 4, i * 5)) end
   end
   stored, joining, met, waiting = {}, {}, {}, 0
 end

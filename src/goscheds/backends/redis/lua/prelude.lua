@@ -34,9 +34,16 @@ local function alive(worker)
   return tonumber(call('ZSCORE', PREFIX .. 'workers', worker) or 0) > now
 end
 
--- What stands for a worker in jobs, from 1; 0 for one that never had a lease.
-local function number_of(worker)
-  return tonumber(call('HGET', PREFIX .. 'numbers', worker) or 0) or 0
+-- What stands for a worker in jobs; 0 for one that has none and is given none. They count up from the clock's seconds: when
+-- somebody has deleted those that were given, no other worker gets them.
+local function number_of(worker, give)
+  local numbers = PREFIX .. 'numbers'
+  local number = tonumber(call('HGET', numbers, worker) or 0) or 0
+  if number > 0 or not give then return number end
+  number = call('HINCRBY', numbers, '', 1)
+  if number == 1 then number = tonumber(clock[1]) end
+  call('HSET', numbers, worker, number, '', number)
+  return number
 end
 
 -- What a script changes in shared structures is gathered, and written in few commands at its end.

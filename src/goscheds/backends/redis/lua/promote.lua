@@ -27,23 +27,26 @@ local function has_queue(job)
   return named[queue]
 end
 
-local wait, promoted = following(), 0
+local wait = following()
 if wait ~= 0 then return {0, wait} end
 local due = call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, limit)
 reserve_places(#due)
+local jobs = {}
 for _, ticket in ipairs(due) do
   local job = if_here(load(id_of(ticket)), ticket)
   if job and job[STATE] == SCHEDULED and has_queue(job) then
-    count(SCHEDULED, job[QUEUE], -1)
     job[STATE], job[PLACE], job[CHANGED_AT] = READY, back_place(), now
-    mark(job)
     join(READY, job[QUEUE], job[PRIORITY], now, job[PLACE] .. job[ID])
-    promoted = promoted + 1
+    jobs[#jobs + 1] = job
   else
     quarantine(ticket, SCHEDULED)
   end
 end
-many('ZREM', scheduled, due)
 flush_lines()
+for _, job in ipairs(jobs) do
+  count(SCHEDULED, job[QUEUE], -1)
+  mark(job)
+end
+many('ZREM', scheduled, due)
 flush_counts()
-return {promoted, following()}
+return {#jobs, following()}

@@ -11,7 +11,11 @@ if ARGV[1] == '1' then
     local place = BEFORE_BACK .. BACK + call('INCR', prefix .. 'back')
     local head = struct.pack('>BBI8I8I4I8c16I8', READY, 0, 0, now, 0, now, place, now)
     if call('SET', prefix .. 'job:' .. id, head .. string.sub(batch, 19, -id_size - 1), 'NX') then
-      call('RPUSH', prefix .. 'queue:0:' .. queue, place .. id)
+      local joined = redis.pcall('RPUSH', prefix .. 'queue:0:' .. queue, place .. id)
+      if type(joined) == 'table' then -- somebody else has put something there
+        call('UNLINK', prefix .. 'job:' .. id)
+        return joined
+      end
       call('HINCRBY', prefix .. 'counts', 'ready:' .. queue, 1)
     end
     return

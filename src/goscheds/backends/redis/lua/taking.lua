@@ -1,5 +1,5 @@
 -- Taking jobs one by one, into the hands of who finishes a claim or takes one over.
-local deadlines, tickets = {}, {}
+local deadlines, tickets, taken = {}, {}, {}
 
 -- Puts a job, ready or lost, into a worker's hands under a new fence.
 local function take(job, number, timed)
@@ -12,10 +12,12 @@ local function take(job, number, timed)
   local fence = math.min(job[FENCE], MAX_FENCE - 1) + 1
   job[STATE], job[FENCE], job[CHANGED_AT], job[WORKER] = ACTIVE, fence, now, number
   mark(job)
-  tickets[#tickets + 1] = ticket
+  tickets[#tickets + 1], taken[#taken + 1] = ticket, ticket
 end
 
+-- Has the worker hold what was taken since the last time.
 local function flush_taken(worker)
-  many('SADD', active_key(worker), tickets)
+  many('SADD', active_key(worker), taken)
   many('ZADD', PREFIX .. 'deadlines', deadlines)
+  taken, deadlines = {}, {}
 end

@@ -5,7 +5,10 @@ local function put_back(worker, ticket)
   local job = if_here(load(id_of(ticket)), ticket)
   if call('LREM', taken_key(worker), 1, ticket) == 0 then return end
   if job and job[STATE] == READY and is_text(job[QUEUE]) then
-    put_in_front(job, ticket)
+    local put, failure = pcall(put_in_front, job, ticket)
+    if put then return end
+    call('LPUSH', taken_key(worker), ticket)
+    error(failure, 0)
   else
     quarantine(ticket, READY)
   end
