@@ -211,6 +211,7 @@ PARTS = {"high": [32767, 0, -1], "low": [1, 0, -32768], "place": [FIRST, 1, FIRS
 PAGE = {"queue": "", "name": "", "states": 63, "scan": 11, "most": 10}
 STATEMENTS = {
     "push_one": {**NEW, "id": "new", "timeout": 0},
+    "push_later": {**NEW, "id": "new", "timeout": 0},
     "push": {
         **{name: [value] * 10 for name, value in NEW.items()},
         "id": [f"new-{number}" for number in range(10)],

@@ -27,10 +27,10 @@ def load(dialect: str, tokens: Mapping[str, str], parameter: str = r":\1") -> Si
 
 
 def render(statement: str, tokens: Mapping[str, str], parameter: str = r":\1") -> str:
-    """A statement as the dialect writes it."""
+    """A statement as the dialect writes it, without its layout: psycopg parses what is longer than 4 kB each time."""
     while (done := re.sub(r"\{(\w+)\}", lambda token: tokens.get(token[1], token[0]), statement)) != statement:
         statement = done
-    return re.sub(r"(?<!:):(\w+)", parameter, statement)
+    return re.sub(r"(?<!:):(\w+)", parameter, " ".join(statement.split()))
 
 
 def script(dialect: str, version: int) -> list[str]:

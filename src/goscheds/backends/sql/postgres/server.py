@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 
+from goscheds.backends.sql.rows import Values
 from goscheds.backends.sql.statements import load
 from goscheds.errors import StoreError
 from goscheds.url import redact
@@ -31,7 +33,7 @@ DEFAULTS = (
 #
 # The session that answers is our own if its number is the one that was told at the login. PgBouncer and its like tell
 # one of their own making, and a session of theirs is everybody's: nothing may be set in it, and nothing is.
-SESSION = load("postgres", {}, r"%(\1)s").session
+SESSION = load("postgres", {}, r"%(\1)b").session
 
 patience = ContextVar("patience", default=10.0)
 """Seconds that a statement may take; libpq itself waits for ever on a connection that the other end has forgotten."""
@@ -41,10 +43,19 @@ patience = ContextVar("patience", default=10.0)
 CLASHES = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable, errors.UniqueViolation)
 
 
+_encoded = lru_cache(maxsize=1000)(str.encode)  # so that neither is done for each call, nor is hashing 4 kB
+
+
 class Connection(psycopg.Connection[Any]):
     """A connection that gives up."""
 
     pooled = False  # it leads to a pooler, and each transaction to a session that others have used and will use
+    statements: psycopg.Cursor[Values]  # to make one takes longer than all else that the client has to do for a push
+
+    def run(self, statement: str, parameters: Mapping[str, object]) -> list[Values]:
+        """Execute a statement, and give its rows."""
+        found = self.statements.execute(_encoded(statement), parameters, binary=True)
+        return found.fetchall() if found.rownumber is not None else []
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **options: Any) -> Any:
         """Wait for the server, as long as ``patience`` says."""
@@ -77,19 +88,17 @@ def connect(url: str, *, pgbouncer: bool | None) -> Connection:
     connection = Connection.connect(make_conninfo(DEFAULTS, **conninfo_to_dict(url)), autocommit=True)
     for dumper in (Int8Dumper, Int8BinaryDumper):  # one type, so one prepared statement and not many
         connection.adapters.register_dumper(int, dumper)
+    connection.statements = connection.cursor()
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     if connection.info.server_version < OLDEST:
         connection.close()
         raise StoreError(f"{redact(url)} is Postgres {connection.info.server_version // 10000}; goscheds needs 13.")
-    own = (
-        not pgbouncer
-        and connection.execute(SESSION, {"ours": pgbouncer is False, "pid": connection.info.backend_pid}).fetchone()
-    )
-    connection.pooled = not own
-    connection.prepare_threshold = 2 if own else None  # prepared in a session that the next statement may not get
+    who = {"ours": pgbouncer is False, "pid": connection.info.backend_pid}
+    connection.pooled = bool(pgbouncer) or not connection.run(SESSION, who)
+    connection.prepare_threshold = None if connection.pooled else 2  # the next statement may get another session
     return connection
 
 
 def sound(connection: psycopg.Connection) -> bool:
     """Whether the next thread may use the connection."""
-    return not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE
+    return connection.pgconn.transaction_status == TransactionStatus.IDLE

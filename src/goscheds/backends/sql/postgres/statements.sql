@@ -87,6 +87,7 @@ WITH {fold} SELECT
 -- name: tell
 INSERT INTO goscheds_tally (ns, queue, state, jobs)
 SELECT :ns, queue, state, jobs FROM unnest(:queue::text[], :state::bigint[], :jobs::bigint[]) AS t (queue, state, jobs)
+WHERE jobs <> 0
 
 -- name: counts
 -- What the tally has as ready is active in part. Those are few, and are counted. Where jobs were deleted by hand the tally has
@@ -147,6 +148,25 @@ WHERE :ours OR pg_backend_pid() = :pid
 SELECT pg_notify(:channel, topic)::text FROM unnest(:topics::text[]) AS t (topic) WHERE :channel <> ''
 
 -- name: push_one
+-- A job without a unique key that is ready at once, by the clock of the statement's arrival. As little as can be: each node
+-- of a plan is set up anew at each push.
+WITH stored AS (
+    INSERT INTO goscheds_jobs (
+        ns, id, name, queue, payload, meta, execute_at, priority, timeout, unique_key, state, seq, pushed_at, changed_at
+    )
+    VALUES (
+        :ns, nullif(:id, ''), :name, :queue, :payload, :meta, {arrival}, :priority, :timeout, '', 1, {place}, {arrival}, {arrival}
+    )
+    ON CONFLICT DO NOTHING
+    RETURNING queue
+)
+INSERT INTO goscheds_tally (ns, queue, state, jobs) SELECT :ns, queue, 1, 1 FROM stored
+RETURNING (SELECT {ring} FROM (SELECT queue AS topic, 1 AS nth) AS topics)
+
+-- name: {arrival}
+(extract(epoch FROM statement_timestamp()) * 1000000)::bigint
+
+-- name: push_later
 -- A job without a unique key, which needs no arrays: a third of the work of a batch of one.
 WITH stored AS (
     INSERT INTO goscheds_jobs (
@@ -172,10 +192,16 @@ SELECT (
 ) FROM stored
 
 -- name: push
+-- An array of one value is short for as many as there are in the longest one.
 WITH clock AS MATERIALIZED (SELECT {now} AS moment, {place} AS place),
-job AS MATERIALIZED (
-    SELECT t.*, moment, place, CASE WHEN t.execute_at = 0 THEN moment ELSE t.execute_at END + t.delay AS due
-    FROM clock, unnest(
+job AS (
+    SELECT coalesce(t.id, (:id::text[])[1]) AS id, coalesce(t.name, (:name::text[])[1]) AS name,
+        coalesce(t.queue, (:queue::text[])[1]) AS queue, coalesce(t.payload, (:payload::bytea[])[1]) AS payload,
+        coalesce(t.meta, (:meta::bytea[])[1]) AS meta, coalesce(t.execute_at, (:execute_at::bigint[])[1]) AS execute_at,
+        coalesce(t.delay, (:delay::bigint[])[1]) AS delay, coalesce(t.priority, (:priority::bigint[])[1]) AS priority,
+        coalesce(t.timeout, (:timeout::bigint[])[1]) AS timeout,
+        coalesce(t.unique_key, (:unique_key::text[])[1]) AS unique_key, nth
+    FROM unnest(
         :id::text[], :name::text[], :queue::text[], :payload::bytea[], :meta::bytea[], :execute_at::bigint[],
         :delay::bigint[], :priority::bigint[], :timeout::bigint[], :unique_key::text[]
     ) WITH ORDINALITY AS t (id, name, queue, payload, meta, execute_at, delay, priority, timeout, unique_key, nth)
@@ -185,7 +211,10 @@ job AS MATERIALIZED (
     )
     SELECT :ns, nullif(id, ''), name, queue, payload, meta, due, priority, timeout, unique_key,
         CASE WHEN due <= moment THEN 1 ELSE 0 END, place + nth, moment, moment
-    FROM job ORDER BY nth
+    FROM (
+        SELECT job.*, moment, place, CASE WHEN execute_at = 0 THEN moment ELSE execute_at END + delay AS due
+        FROM clock, job OFFSET 0
+    ) AS job
     ON CONFLICT DO NOTHING
     RETURNING queue, state, execute_at
 ), told AS (

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from random import random
 from typing import TypeVar
 
 import psycopg
-from msgspec.structs import asdict
+from msgspec.structs import asdict, astuple
 
 from goscheds.backends.sql.bell import DUTIES, STANDBY, Bell
 from goscheds.backends.sql.pool import Pool
@@ -29,6 +30,7 @@ from goscheds.store import DUTY_LEASE
 PULSE, FOLDING = 0.25, 1 / 1000
 
 T = TypeVar("T")
+Context = AbstractContextManager[object]
 Both = tuple[list[str], list[Claim]]
 
 
@@ -48,37 +50,30 @@ class PostgresStore(SqlStore[Run]):
         self._lines = Lines()
         super().__init__(namespace, Pool(connected, sound), bell)
 
-    def _directly(self, work: Callable[[Run], T]) -> T:
-        return self._again(lambda connection: work(partial(self._run, connection)))
-
-    def _atomically(self, work: Callable[[Run], T]) -> T:
-        def transaction(connection: Connection) -> T:
-            with connection.transaction():
-                return work(partial(self._run, connection))
-
-        return self._again(transaction)
-
-    _singly = _directly  # a whole batch is one statement here
-
-    def _again(self, work: Callable[[Connection], T], attempts: int = 5) -> T:
+    def _directly(self, work: Callable[[Run], T], context: Callable[[Connection], Context] = nullcontext) -> T:
         """Work that meets another transaction is done again."""
+        attempts = 5
         with mapped(self._url):
             while True:
                 attempts -= 1
-                try:
-                    with self._pool.connection() as connection:
-                        try:
-                            return work(connection)
-                        except psycopg.errors.ReadOnlySqlTransaction:
-                            connection.close()  # it leads to what was the primary, and a new one looks for it
+                with self._pool.connection() as connection:
+                    try:
+                        with context(connection):
+                            return work(partial(self._run, connection))
+                    except CLASHES:
+                        if not attempts:
                             raise
-                except CLASHES:
-                    if not attempts:
+                    except psycopg.errors.ReadOnlySqlTransaction:
+                        connection.close()  # it leads to what was the primary, and a new one looks for it
                         raise
 
+    def _atomically(self, work: Callable[[Run], T]) -> T:
+        return self._directly(work, Connection.transaction)
+
+    _singly = _directly  # a whole batch is one statement here
+
     def _run(self, connection: Connection, statement: str, /, **parameters: object) -> list[Values]:
-        cursor = connection.execute(statement, {"ns": self._ns, "channel": self._channel, **parameters}, binary=True)
-        return cursor.fetchall() if cursor.description else []
+        return connection.run(statement, {"ns": self._ns, "channel": self._channel, **parameters})
 
     open = within(math.inf)(SqlStore.open)  # an upgrade may take its time, and others wait for it
     erase = within(math.inf)(SqlStore.erase)
@@ -141,13 +136,14 @@ class PostgresStore(SqlStore[Run]):
             run(self.sql.fold)
         if not any(job.unique_key for job in jobs):
             if len(jobs) == 1:
-                run(self.sql.push_one, **asdict(jobs[0]))
+                later = jobs[0].execute_at or jobs[0].delay
+                run(self.sql.push_later if later else self.sql.push_one, **asdict(jobs[0]))
             elif jobs:
-                run(self.sql.push, **_columns(jobs, Record.__struct_fields__))
+                run(self.sql.push, **_arrays(jobs))
             return [job.id for job in jobs]
         if len({job.id for job in jobs}) < len(jobs):  # what becomes of the second depends on the key of the first
             return self._push(run, jobs[: len(jobs) // 2]) + self._push(run, jobs[len(jobs) // 2 :])
-        run(self.sql.push, **_columns(jobs, Record.__struct_fields__))
+        run(self.sql.push, **_arrays(jobs))
         named: dict[str, str] = dict(run(self.sql.holders, **_columns(jobs, ("id", "unique_key"))))
         again = iter(self._push(run, [job for job in jobs if not named[job.id]]))  # the key's holder is gone
         return [named[job.id] or next(again) for job in jobs]
@@ -163,11 +159,16 @@ class PostgresStore(SqlStore[Run]):
         return range(len(ids))  # the places themselves are drawn by the statements
 
     def _tell(self, run: Run, told: Mapping[tuple[str, int], int]) -> None:
-        if rows := [(*where, jobs) for where, jobs in told.items() if jobs]:
-            run(self.sql.tell, **dict(zip(("queue", "state", "jobs"), map(list, zip(*rows, strict=True)), strict=True)))
+        run(self.sql.tell, queue=[name for name, _ in told], state=[at for _, at in told], jobs=[*told.values()])
 
     def _announce(self, run: Run, topics: set[str]) -> None:
         run(self.sql.announce, topics=list(topics))
+
+
+def _arrays(jobs: Sequence[Record]) -> dict[str, list[object]]:
+    """What ``push`` takes: of a value that all jobs have one is sent."""
+    columns = zip(Record.__struct_fields__, zip(*map(astuple, jobs), strict=True), strict=True)
+    return {name: [*column[:1]] if column.count(column[0]) == len(column) else [*column] for name, column in columns}
 
 
 def _columns(values: Sequence[Record | Outcome], names: Sequence[str]) -> dict[str, list[object]]:

@@ -16,9 +16,7 @@ GONE = (psycopg.OperationalError, psycopg.InterfaceError, errors.ReadOnlySqlTran
 """No answer; the last one comes from what was the primary before a failover."""
 
 REFUSED = {
-    r"password|authentication|pg_hba\.conf|role .* (does not exist|is not permitted to log in)": (
-        "Check the user and the password in the URL, and the server's pg_hba.conf."
-    ),
+    r"password|authentication|pg_hba|role .* (does|is) not": "Check the user and the password, and pg_hba.conf.",
     r"database .* does not exist": "Create it (createdb), or mend the URL.",
     r"unsupported startup parameter": "PgBouncer takes no `options=`; set them for the role (ALTER ROLE … SET …).",
 }
@@ -33,10 +31,7 @@ PASSING = {
 
 POOLER = "Is this a pooler? Say pgbouncer=on."
 ADVICE: dict[type[Exception], str] = {
-    errors.InsufficientPrivilege: (
-        "Who opens a store first, or upgrades it, needs CREATE on the schema; everybody SELECT, INSERT, UPDATE and "
-        "DELETE on the tables and USAGE on the sequence."
-    ),
+    errors.InsufficientPrivilege: "Who opens or upgrades it needs CREATE on the schema; all, rights on what is there.",
     errors.InvalidSchemaName: "Create the schema that search_path names.",
     errors.DuplicatePreparedStatement: POOLER,
     errors.InvalidSqlStatementName: POOLER,
@@ -55,9 +50,8 @@ def mapped(url: str) -> Iterator[None]:
             raise StoreError(f"{redact(url)} refused: {error}. {advice}") from error
         raise StoreUnavailable(f"{redact(url)} did not answer: {error}. {_advice(PASSING, error)}".rstrip()) from error
     except (psycopg.Error, OverflowError, UnicodeError) as error:
-        raise StoreError(
-            f"{redact(url)} answered with an error: {error}. {ADVICE.get(type(error), '')}".rstrip()
-        ) from error
+        advice = ADVICE.get(type(error), "")
+        raise StoreError(f"{redact(url)} answered with an error: {error}. {advice}".rstrip()) from error
 
 
 def _advice(known: dict[str, str], error: Exception) -> str:
