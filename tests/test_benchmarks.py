@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -57,6 +57,27 @@ def test_a_table_has_the_medians_of_all_turns_and_what_was_not_measured(tmp_path
     drawn = (tmp_path / "peers.svg").read_text()
     assert "goscheds, sync handler" in drawn
     assert "bare loop" not in drawn
+
+
+@pytest.mark.parametrize(("cold", "warm"), [(0.02, 500_000), (0.5, 20_000), (0.1, 150)])
+def test_everybody_is_measured_for_about_the_same_time(monkeypatch, cold, warm):
+    """Whatever a cold start makes of the first trials."""
+    monkeypatch.syspath_prepend(BENCHMARKS / "peers")
+    spec = importlib.util.spec_from_file_location("peers", BENCHMARKS / "peers" / "__main__.py")
+    peers = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "peers", peers)
+    spec.loader.exec_module(peers)
+    monkeypatch.setattr(peers, "run", lambda match, place, jobs: {"jobs": jobs, "rate": jobs / (cold + jobs / warm)})
+    match = peers.Match(None, "drain", "sync")
+    *trials, first = peers.play(match, None)
+    assert all(one["trial"] for one in trials)
+    assert len(trials) < 8
+    took = first["jobs"] / first["rate"]
+    assert first["jobs"] == peers.MOST or peers.ENOUGH < took < 2 * peers.SECONDS
+    again = peers.Match(None, "drain", "sync")
+    for one in [first, *trials]:
+        again.note(one)
+    assert [one["jobs"] for one in peers.play(again, None)] == [match.wanted], "and no trial"
 
 
 @pytest.mark.slow

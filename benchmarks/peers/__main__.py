@@ -13,6 +13,7 @@ pieces; tables are medians over all turns.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -33,12 +34,14 @@ from environments import HERE, NotInstalled, environment
 from goals import goals
 from tables import spread, tables
 
+PARTS = ("store", "peer", "measure", "style")
+"""What names a match among the figures."""
 COUNTED = ("enqueue", "bulk", "drain")
 MEASURES = (*COUNTED, "pickup", "lateness", "idle")
-FIRST, LEAST, MOST = 300, 300, 30_000
-"""Jobs of a first try, and the bounds of what is measured after it."""
-SECONDS = 1.0
-"""How long a counted measurement should take, by the rate of the try before."""
+LEAST, MOST = 300, 100_000
+"""The bounds of how many jobs are counted; the first trial is of the least."""
+ENOUGH, SECONDS = 1.0, 1.5
+"""How long a trial takes that tells a rate, and what is measured after it: short ones tell of a cold start."""
 SAMPLES = {"pickup": 40, "lateness": 100, "idle": 10}
 LIMIT = 100.0
 """Seconds after which a measurement is given up altogether."""
@@ -51,12 +54,28 @@ class CannotRun(Exception):
 
 @dataclass
 class Match:
-    """One entrant on one measure and style, and how fast it was last."""
+    """One entrant on one measure and style, and its longest run so far: how many jobs, and how fast."""
 
     peer: Peer
     measure: str
     style: str
+    jobs: int = 0
     rate: float = 0.0
+
+    def note(self, found: dict[str, Any]) -> None:
+        """Remember a run if none was longer."""
+        if "rate" in found and found["jobs"] >= self.jobs:
+            self.jobs, self.rate = found["jobs"], found["rate"]
+
+    @property
+    def known(self) -> bool:
+        """Whether it lasted long enough to tell how many jobs make a measurement."""
+        return self.jobs >= MOST or 0 < self.rate * ENOUGH <= self.jobs
+
+    @property
+    def wanted(self) -> int:
+        """The jobs of the next run: everybody is measured for about the same time."""
+        return min(max(int(self.rate * SECONDS), LEAST), MOST)
 
 
 def matches(store: str, told: argparse.Namespace) -> Iterator[Match]:
@@ -76,18 +95,16 @@ def matches(store: str, told: argparse.Namespace) -> Iterator[Match]:
 
 
 def play(match: Match, place: Arena) -> Iterator[dict[str, Any]]:
-    """One measurement, after a trial if it is not known how many jobs make one. Raises CannotRun and NotInstalled."""
+    """One measurement, after trials while it is not known how many jobs make one. Raises CannotRun and NotInstalled."""
     if match.measure not in COUNTED:
         yield run(match, place, SAMPLES[match.measure])
         return
-    if not match.rate:
-        trial = run(match, place, FIRST)
-        match.rate = trial["rate"]
-        yield {**trial, "trial": True}
-    jobs = min(max(int(match.rate * SECONDS), LEAST), MOST)
-    found = run(match, place, jobs)
-    match.rate = found["rate"]
-    yield found
+    trial = True
+    while trial:
+        trial = not match.known  # each is half as long again as the one before at least, until one takes a second
+        found = run(match, place, match.wanted)
+        match.note(found)
+        yield {**found, "trial": True} if trial else found
 
 
 def run(match: Match, place: Arena, jobs: int) -> dict[str, Any]:
@@ -138,12 +155,13 @@ def _last(errors: IO[str]) -> list[str]:
     return [line for line in errors.read().splitlines() if line.strip()][-1:]
 
 
-def turns(store: str, told: argparse.Namespace, known: dict[tuple[str, ...], float]) -> Iterator[dict[str, Any]]:
+def turns(store: str, told: argparse.Namespace, earlier: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The figures, as they are taken; a match that can't be played is tried once."""
     with arena(store) as place:
         todo = list(matches(store, told))
-        for match in todo:
-            match.rate = known.get((store, match.peer.name, match.measure, match.style), 0.0)
+        for match, one in itertools.product(todo, earlier):
+            if (store, match.peer.name, match.measure, match.style) == tuple(one[part] for part in PARTS):
+                match.note(one)
         for turn in range(told.repeat):
             for match in list(todo):
                 said = {"store": store, "peer": match.peer.name, "measure": match.measure, "style": match.style}
@@ -180,9 +198,8 @@ def main() -> None:
     told = options()
     figures = _earlier(told.table or told.into)
     if not told.table:
-        known = {(one["store"], one["peer"], one["measure"], one["style"]): one.get("rate", 0.0) for one in figures}
         for store in told.store or STORES:
-            for figure in turns(store, told, known):
+            for figure in turns(store, told, list(figures)):
                 figures.append(figure)
                 if told.into:
                     with told.into.open("a") as into:
