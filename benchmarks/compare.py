@@ -154,7 +154,8 @@ def main() -> None:
             print(json.dumps(found, indent=2))
             return
         print(
-            f"Python {platform.python_version()}, {told.jobs:,} jobs, {DRAINED} times as many in a drain, medians of {told.repeat}."
+            f"Python {platform.python_version()}, {told.jobs:,} jobs, {DRAINED} times as many in a drain, "
+            f"medians of {told.repeat}."
         )
         for url in urls:
             for unit, kind in kinds:
