@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from typing import Any, Protocol
@@ -63,13 +64,33 @@ def _columns(names: list[str], state: State, changed: dict[str, str]) -> dict[st
     return {"columns": ", ".join(names), "values": ", ".join(changed.get(name, name) for name in names)}
 
 
-class Postgres:
-    """Vacuumed and analyzed afterwards."""
+class Sql(ABC):
+    """A table of jobs."""
 
     JOBS = """
     SELECT {what} FROM goscheds_jobs WHERE ns = (SELECT ns FROM goscheds_namespaces WHERE name = '{namespace}')
         AND state = {state} AND queue = '{queue}'
     """
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+
+    def held(self, state: State, queue: str) -> int:
+        """The rows."""
+        with self._open() as connection:
+            return int(connection.execute(self._jobs("count(*)", state, queue)).fetchone()[0])
+
+    def _jobs(self, what: str, state: State, queue: str) -> str:
+        return self.JOBS.format(what=what, namespace=self._namespace, state=NUMBERS[state], queue=queue)
+
+    @abstractmethod
+    def _open(self) -> Any:
+        """A connection, closed at the end of a with statement."""
+
+
+class Postgres(Sql):
+    """Vacuumed and analyzed afterwards."""
+
     INSERT = """
     WITH turns AS MATERIALIZED (
         SELECT n, nextval('goscheds_seq') * 1000000 AS batch,
@@ -85,10 +106,8 @@ class Postgres:
     """
 
     def __init__(self, url: str, namespace: str) -> None:
-        self._url, self._namespace = url, namespace
-
-    def _jobs(self, what: str, state: State, queue: str) -> str:
-        return self.JOBS.format(what=what, namespace=self._namespace, state=NUMBERS[state], queue=queue)
+        super().__init__(namespace)
+        self._url = url
 
     def copy(self, state: State, queue: str, count: int) -> None:
         """Insert, and tell the tally."""
@@ -99,11 +118,6 @@ class Postgres:
             for first, last in _pieces(count):
                 connection.execute(self.INSERT.format(first=first, last=last, **columns))
                 connection.execute(self.TALLY.format(first=first, last=last))
-
-    def held(self, state: State, queue: str) -> int:
-        """The rows."""
-        with self._open() as connection:
-            return int(connection.execute(self._jobs("count(*)", state, queue)).fetchone()[0])
 
     def settle_down(self) -> None:
         """As autovacuum would."""
@@ -117,7 +131,7 @@ class Postgres:
         return psycopg.connect(self._url, autocommit=True)
 
 
-class Sqlite:
+class Sqlite(Sql):
     """The file is as large as it was while it was written."""
 
     INSERT = """
@@ -127,10 +141,8 @@ class Sqlite:
     CACHE = "PRAGMA cache_size = -500000"
 
     def __init__(self, url: str, namespace: str) -> None:
-        self._path, self._namespace = urlsplit(url).path.removeprefix("/"), namespace
-
-    def _jobs(self, what: str, state: State, queue: str) -> str:
-        return Postgres.JOBS.format(what=what, namespace=self._namespace, state=NUMBERS[state], queue=queue)
+        super().__init__(namespace)
+        self._path = urlsplit(url).path.removeprefix("/")
 
     def copy(self, state: State, queue: str, count: int) -> None:
         """Insert, and have the line go on behind."""
@@ -143,11 +155,6 @@ class Sqlite:
             for first, last in _pieces(count):
                 connection.execute(self.INSERT.format(first=first, last=last, **columns))
             connection.execute("UPDATE goscheds_namespaces SET seq = seq + ? WHERE name = ?", (count, self._namespace))
-
-    def held(self, state: State, queue: str) -> int:
-        """The rows."""
-        with self._open() as connection:
-            return int(connection.execute(self._jobs("count(*)", state, queue)).fetchone()[0])
 
     def settle_down(self) -> None:
         """Write the log into the file."""

@@ -29,6 +29,7 @@ from goscheds.chaos.journal import Journal, Returned, Started, moment
 from goscheds.chaos.recorder import Recorder
 from goscheds.clock import from_micros, to_micros
 from goscheds.context import Context
+from goscheds.contract.actor import bend
 from goscheds.errors import RunAgain, StoreError
 from goscheds.job import Job
 from goscheds.retry import Retry
@@ -164,16 +165,14 @@ def supervise(part: Part) -> int:
 
 
 def step_clock() -> None:
-    """Let SIGUSR1 step what Python programs take for the time. No system lets a test bend a process's real clock."""
-    seconds, nanoseconds, skews = time.time, time.time_ns, itertools.cycle(STEPS)
-    skew = 0
+    """Let SIGUSR1 step what Python programs take for the time."""
+    skews, skew = itertools.cycle(STEPS), 0
 
     def step(*_: object) -> None:
         nonlocal skew
         skew = next(skews)
 
-    time.time = lambda: seconds() + skew
-    time.time_ns = lambda: nanoseconds() + skew * 1_000_000_000
+    bend(lambda: skew)
     signal.signal(signal.SIGUSR1, step)
 
 

@@ -10,14 +10,15 @@ import datetime as dt
 import json
 import sys
 import time
+from collections.abc import Callable
 from importlib import import_module
 
 
-def bend(skew: int) -> None:
-    """Make this process's clocks wrong by ``skew`` seconds."""
+def bend(skew: Callable[[], int]) -> None:
+    """Make this process's clocks wrong by ``skew()`` seconds whenever they are read."""
     seconds, nanoseconds = time.time, time.time_ns
-    time.time = lambda: seconds() + skew
-    time.time_ns = lambda: nanoseconds() + skew * 1_000_000_000
+    time.time = lambda: seconds() + skew()
+    time.time_ns = lambda: nanoseconds() + skew() * 1_000_000_000
 
     class Bent(dt.datetime):
         @classmethod
@@ -35,7 +36,7 @@ def main() -> None:
     """Take a part from the first line, and play it."""
     part = json.loads(sys.stdin.readline())
     if part["skew"]:
-        bend(part["skew"])
+        bend(lambda: part["skew"])
     scenes = import_module("goscheds.contract.scenes")
     plugins = import_module("goscheds.plugins")
     import_module("goscheds.contract.processes").register_plugins()
