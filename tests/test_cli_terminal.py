@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-import time
+import threading
 
 import pytest
-from kit import until
+from kit import DEADLINE, until
 from terminal import on_a_terminal
 
 from goscheds import Job, Scheduler
@@ -81,7 +82,14 @@ class TestProgress:
         monkeypatch.setattr(progress, "LOOK", 0.01)
         monkeypatch.setattr("sys.stderr.isatty", lambda: True)
         monkeypatch.setenv("FORCE_COLOR", "1")
-        assert progress.patiently("Working", lambda: time.sleep(0.5), lambda: (30, 100)) is None
+        looks, looked = itertools.count(), threading.Event()
+
+        def look():
+            if next(looks) == 1:  # what it saw before is shown
+                looked.set()
+            return 30, 100
+
+        assert progress.patiently("Working", lambda: looked.wait(DEADLINE), look)
         shown = CONTROL.sub("", capsys.readouterr().err)
         assert "Working" in shown
         assert "30%" in shown

@@ -375,6 +375,7 @@ def test_a_task_is_cancelled_once_however_often_it_is_told(store, holdings):
     pushed(store, "a")
     [run] = holdings.claim("default", 1, 0)
     begun, clearing, cleared = threading.Event(), threading.Event(), threading.Event()
+    told_again = asyncio.Event()
 
     async def handler():
         run.task = asyncio.current_task()
@@ -382,7 +383,7 @@ def test_a_task_is_cancelled_once_however_often_it_is_told(store, holdings):
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(60)
         clearing.set()
-        await asyncio.sleep(0.05)
+        await told_again.wait()
         cleared.set()
 
     holdings.loop.call(lambda: asyncio.ensure_future(handler()))
@@ -390,6 +391,7 @@ def test_a_task_is_cancelled_once_however_often_it_is_told(store, holdings):
     holdings.stop(run, "the job was cancelled")
     heard(clearing)
     holdings.stop(run, "the job was lost to another worker")
+    holdings.loop.call(told_again.set)
     heard(cleared)
     assert run.context.reason == "the job was cancelled"
 
