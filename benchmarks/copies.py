@@ -1,7 +1,7 @@
 """Copies of jobs that the library stored, made in the server: ten million are there in minutes.
 
 A copy has another id and place in line, a scheduled one another moment, a done one another end. All that goes with it
-(indexes, Postgres's tally, Redis's counts and lines) is written as by the push, claim and settle of the job copied.
+(indexes, the tallies of SQL, Redis's counts and lines) is written as by the push, claim and settle of the job copied.
 """
 
 from __future__ import annotations
@@ -138,6 +138,11 @@ class Sqlite(Sql):
     WITH turns (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM turns WHERE n < {last})
     INSERT INTO goscheds_jobs ({columns}) SELECT {values} FROM turns CROSS JOIN seeds
     """
+    TALLY = """
+    UPDATE goscheds_tally SET jobs = jobs + :count
+    WHERE ns = (SELECT ns FROM goscheds_namespaces WHERE name = :name)
+        AND (queue = :queue AND state = :state OR queue = '' AND state = -1)
+    """
     CACHE = "PRAGMA cache_size = -500000"
 
     def __init__(self, url: str, namespace: str) -> None:
@@ -145,7 +150,7 @@ class Sqlite(Sql):
         self._path = urlsplit(url).path.removeprefix("/")
 
     def copy(self, state: State, queue: str, count: int) -> None:
-        """Insert, and have the line go on behind."""
+        """Insert, tell the tally, and have the line go on behind."""
         with self._open() as connection:
             connection.create_function("new_id", 0, new_id)
             connection.execute(self.CACHE)
@@ -154,7 +159,9 @@ class Sqlite(Sql):
             columns = _columns(names, state, {"id": "new_id()", "seq": f"seq + n * {SEEDS}"})
             for first, last in _pieces(count):
                 connection.execute(self.INSERT.format(first=first, last=last, **columns))
-            connection.execute("UPDATE goscheds_namespaces SET seq = seq + ? WHERE name = ?", (count, self._namespace))
+            connection.execute(
+                self.TALLY, {"count": count, "queue": queue, "state": NUMBERS[state], "name": self._namespace}
+            )
 
     def settle_down(self) -> None:
         """Write the log into the file."""

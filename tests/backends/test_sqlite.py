@@ -25,7 +25,7 @@ from goscheds.backends.sql.sqlite.pipes import _beside
 from goscheds.backends.sql.statements import script
 from goscheds.contract.bench import LATE, SECOND, background, eventually, hire, job, jobs, rows, settle_in
 from goscheds.errors import ConfigError, SchemaTooNew, StoreError, StoreUnavailable
-from goscheds.record import Claim, Outcome, State
+from goscheds.record import Claim, Move, Outcome, State
 
 Open = Callable[..., SqliteStore]
 PROMPT = 0.02
@@ -219,7 +219,7 @@ class TestSchema:
     def test_a_script_is_cut_at_its_statements(self):
         statements = script("sqlite", 1)
         assert all(statement.startswith(("CREATE ", "INSERT ")) for statement in statements)
-        assert len(statements) == 12
+        assert len(statements) == 13
 
     @pytest.mark.slow
     def test_eight_processes_create_it_at_once(self, path, another):
@@ -251,7 +251,6 @@ INDEXES = {
     "take": "goscheds_ready",
     "ready": "goscheds_ready",
     "promote": "goscheds_due",
-    "due": "goscheds_due",
     "outlook": "goscheds_due",
     "overdue": "goscheds_deadline",
     "orphans": "goscheds_held",
@@ -264,11 +263,13 @@ INDEXES = {
     "unlapsed": "",
     "beat": "",
     "lead": "",
-    "reserve": "",
+    "last": "",
+    "tell": "",
+    "weigh": IDS,
     "cancelling": "goscheds_held",
     "holder": "goscheds_unique",
     "purge": "goscheds_settled",
-    "counts": "goscheds_settled",
+    "counts": "goscheds_held",
     "push": "",
     "settle": IDS,
     "finish": IDS,
@@ -299,7 +300,9 @@ class TestBatches:
         assert store.push(batch) == ["holder", "holder", "twice", "twice", "fresh"]
         assert store.push(batch) == ["holder", "twice", "twice", "twice", "fresh"]
 
-    @pytest.mark.parametrize("written", ["goscheds_namespaces SET seq = 0", "goscheds_jobs SET seq = seq + 1000"])
+    @pytest.mark.parametrize(
+        "written", ["goscheds_tally SET jobs = 0 WHERE state < 0", "goscheds_jobs SET seq = seq + 1000"]
+    )
     def test_a_job_is_known_by_its_id_wherever_somebody_wrote_that_it_stands(self, store, path, written):
         store.push(jobs(5, "known"))
         sql(path, f"UPDATE {written}")
@@ -364,6 +367,38 @@ class TestWorkers:
             store.purge(State.DONE, store.now(), 1)
 
 
+class TestTally:
+    """K1 wherever jobs go, and what becomes of it where others write."""
+
+    def test_what_was_deleted_by_hand_is_counted_until_all_is_counted_anew(self, another, store, path):
+        store.push([*jobs(3), job(queue="other", delay=LATE)])
+        worker = hire(store)
+        store.settle(worker, [Outcome.dead(store.claim("default", worker, 1, 0)[0])])
+        store.claim("default", worker, 1, 0)
+        sql(path, "DELETE FROM goscheds_jobs WHERE state = 4")
+        rest = {("default", State.READY): 1, ("default", State.ACTIVE): 1, ("other", State.SCHEDULED): 1}
+        assert store.counts().jobs == {**rest, ("default", State.DEAD): 1}, "nobody told"
+        anew = re.search("```sql\n(.*?)```", Path("docs/stores/sqlite.md").read_text(encoding="utf-8"), re.DOTALL)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.executescript(anew[1])
+        assert store.counts().jobs == rest
+        sql(path, "UPDATE goscheds_tally SET jobs = -9 WHERE queue = 'default'")
+        assert store.counts().jobs == {("default", State.ACTIVE): 1, ("other", State.SCHEDULED): 1}, (
+            "never less than none"
+        )
+        store.erase()
+        store.push(jobs(2))
+        assert store.counts().jobs == {("default", State.READY): 2}
+
+    def test_queues_that_are_no_more_are_forgotten_when_somebody_opens_the_file(self, another, store, path):
+        store.push([job(queue=f"{number}", id=f"{number}") for number in range(300)])
+        store.move([Move.cancel(f"{number}") for number in range(300)])
+        assert store.purge(State.CANCELLED, store.now() + SECOND, 300) == 300
+        assert store.counts().jobs == {}
+        another()
+        assert sql(path, "SELECT queue, state, jobs FROM goscheds_tally") == [("", -1, 600)]
+
+
 class TestPlans:
     """Every statement finds its rows through an index, and the one that was made for it."""
 
@@ -374,7 +409,7 @@ class TestPlans:
         assert any(index in step for step in plan) or not index, plan
 
     def test_a_line_is_in_order_as_it_is_read(self, store):
-        for name in ("line", "take", "ready", "due", "outlook"):
+        for name in ("line", "take", "ready", "outlook"):
             assert not [step for step in _plan(store, getattr(store.sql, name)) if "TEMP B-TREE" in step], name
 
     @pytest.mark.parametrize(("order", "index"), ORDERS.items())

@@ -318,7 +318,7 @@ def runs(scheduler: Scheduler, table: Table) -> None:
 
 @GUARDED
 def test_the_line_goes_on_where_its_places_are_used_up(scheduler, table):
-    where = "goscheds_namespaces SET seq = 9223372036854775807" if "sqlite" in table.url else ""
+    where = "goscheds_tally SET jobs = 9223372036854775807" if "sqlite" in table.url else ""
     table(f"UPDATE {where}" if where else "SELECT setval('goscheds_seq', 4398046511103)")
     for n in range(3):
         scheduler.push(Job("greet", {"n": n}))

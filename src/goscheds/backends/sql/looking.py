@@ -21,7 +21,7 @@ class Looking:
     """The half of a store that changes nothing."""
 
     sql: SimpleNamespace
-    parameter: str  # how the driver writes a parameter
+    parameter = r":\1"  # how the driver writes one
     _query: Callable[..., list[Values]]
 
     def find(self, query: Query) -> Page:

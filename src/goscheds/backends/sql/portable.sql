@@ -227,16 +227,6 @@ WHERE asked OR nth = :scan ORDER BY nth LIMIT :most + 1
     SELECT *, 0 AS p0, 0 AS p1, 0 AS p2 FROM goscheds_jobs WHERE ns = :ns AND id IN ({ids})
 ) {page_end}
 
--- name: counts
--- The odd conditions (execute_at >= 0) are what leads SQLite to the index of the live state.
-SELECT queue, 0, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 0 AND execute_at >= -9223372036854775808 GROUP BY queue
-UNION ALL
-SELECT queue, 1, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue >= '' GROUP BY queue
-UNION ALL
-SELECT queue, 2, count(*) FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker >= {least} GROUP BY queue
-UNION ALL
-SELECT queue, {state} AS settled, count(*) FROM goscheds_jobs WHERE ns = :ns AND state >= 3 GROUP BY queue, settled
-
 -- name: paused
 SELECT queue FROM goscheds_paused WHERE ns = :ns
 
@@ -288,12 +278,6 @@ WITH chosen AS MATERIALIZED (
 DELETE FROM goscheds_jobs
 WHERE ns = :ns AND id {chosen} AND state + 0 = :state AND changed_at + 0 < :before
 RETURNING queue
-
--- name: erase
-DELETE FROM goscheds_jobs WHERE ns = :ns;
-DELETE FROM goscheds_workers WHERE ns = :ns;
-DELETE FROM goscheds_paused WHERE ns = :ns;
-UPDATE goscheds_namespaces SET duty = '', duty_until = 0 WHERE ns = :ns
 
 -- name: schema
 SELECT version, oldest FROM goscheds_schema ORDER BY version DESC LIMIT 1

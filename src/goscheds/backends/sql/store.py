@@ -75,9 +75,8 @@ class SqlStore(Looking, ABC, Generic[R]):
     def _tell(self, run: R, told: Mapping[tuple[str, int], int]) -> None:
         """Tell the tally, where there is one, by how many jobs a queue has more in a state."""
 
-    @abstractmethod
     def _announce(self, run: R, topics: set[str]) -> None:
-        """Ring the bells of other processes when the transaction is committed."""
+        """Ring the bells of other processes when the transaction is committed, where they are not rung afterwards."""
 
     def open(self) -> None:
         self._pool.open()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -21,6 +20,7 @@ BUSY = 30.0
 LARGEST = 128
 """Rows that one statement takes, a power of two: with the lesser ones it leaves eight texts to prepare, and to keep."""
 
+FOREIGN = (sqlite3.Error, OverflowError, UnicodeError)
 UNAVAILABLE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 HINTS = {
     sqlite3.SQLITE_BUSY: "another program keeps the file locked",
@@ -69,15 +69,11 @@ def _for_rows(statement: str, count: int, width: int) -> str:
     return statement.replace("{rows}", ", ".join([f"({', '.join('?' * width)})"] * count))
 
 
-@contextmanager
-def mapped(path: Path) -> Iterator[None]:
-    """SQLite's errors as those of goscheds."""
-    try:
-        yield
-    except (sqlite3.Error, OverflowError, UnicodeError) as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits tell of details
-        kind = StoreUnavailable if code in UNAVAILABLE else StoreError
-        raise kind(f"{path}: {error} ({HINTS.get(code, 'an error of SQLite')})") from error
+def ours(error: Exception, path: Path) -> StoreError:
+    """A ``FOREIGN`` error as one of goscheds."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits tell of details
+    kind = StoreUnavailable if code in UNAVAILABLE else StoreError
+    return kind(f"{path}: {error} ({HINTS.get(code, 'an error of SQLite')})")
 
 
 def connect(path: Path, synchronous: str) -> sqlite3.Connection:

@@ -61,10 +61,8 @@ class Pipes(Bell):
 
     def ring(self, *topics: str) -> None:
         super().ring(*topics)
-        # There, if anybody has ever waited.
-        for path in [
-            path for topic in topics if os.access(path := _beside(self._path, self._namespace, topic), os.F_OK)
-        ]:
+        paths = [_beside(self._path, self._namespace, topic) for topic in topics]
+        for path in [path for path in paths if os.access(path, os.F_OK)]:  # there, if anybody has ever waited
             with suppress(OSError), FileIO(path, "r+", opener=_open) as pipe:
                 pipe.write(b"\n")
 

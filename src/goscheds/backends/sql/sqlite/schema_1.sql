@@ -9,7 +9,6 @@ INSERT INTO goscheds_schema (version, oldest) VALUES (1, 1);
 CREATE TABLE goscheds_namespaces (
     ns INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
-    seq INTEGER NOT NULL DEFAULT 0, -- the last place in line that was drawn
     duty TEXT NOT NULL DEFAULT '', -- the worker that holds the duties
     duty_until INTEGER NOT NULL DEFAULT 0
 ) STRICT;
@@ -55,3 +54,10 @@ CREATE INDEX goscheds_held ON goscheds_jobs (ns, worker, cancelling) WHERE state
 CREATE INDEX goscheds_deadline ON goscheds_jobs (ns, deadline) WHERE state = 2 AND deadline > 0;
 CREATE UNIQUE INDEX goscheds_unique ON goscheds_jobs (ns, unique_key) WHERE state < 3 AND unique_key <> '';
 CREATE INDEX goscheds_settled ON goscheds_jobs (ns, state, changed_at, queue) WHERE state >= 3;
+
+-- How many jobs stand where; active ones count as done, so that a settle has nothing to say of them. The last place in line
+-- that was drawn is here as well, of queue '' and state -1: a push changes one page for both.
+CREATE TABLE goscheds_tally (
+    ns INTEGER NOT NULL, queue TEXT NOT NULL, state INTEGER NOT NULL, jobs INTEGER NOT NULL,
+    PRIMARY KEY (ns, queue, state)
+) WITHOUT ROWID, STRICT;
