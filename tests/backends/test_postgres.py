@@ -218,6 +218,12 @@ STATEMENTS = {
         "timeout": [0] * 10,
         "unique_key": [f"key-{number}" for number in range(10)],
     },
+    "push_new": {
+        **{name: [value] for name, value in NEW.items()},
+        "id": [f"fresh-{number}" for number in range(10)],
+        "timeout": [0],
+        "unique_key": [""],
+    },
     "heartbeat": {"worker": "worker", "lease": 3600 * SECOND, "info": b""},
     "held": {"worker": "other"},
     "astray": {"worker": "worker"},
@@ -746,6 +752,11 @@ class TestConnections:
             assert connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
             changed = connection.execute("SELECT name FROM pg_settings WHERE source = 'session'").fetchall()
         assert {name for (name,) in changed} <= {"client_encoding", "application_name"}
+
+    def test_a_batch_of_which_a_job_is_there_already_is_pushed_for_the_rest(self, store):
+        batches = [[job("one"), job("two")], [job("two"), job("three")], [job("four"), job("four")], [job("four")] * 2]
+        assert [store.push(batch) for batch in batches] == [[one.id for one in batch] for batch in batches]
+        assert ids(gather(store, hire(store))) == ["one", "two", "three", "four"]
 
     def test_an_error_of_the_server_is_told_with_its_cause_and_leaves_the_connection_sound(self, store):
         with pytest.raises(StoreError) as caught:

@@ -24,10 +24,7 @@ PROOF = "\n"  # a topic that no queue has
 FREE = "\r"  # before a topic that its process passes on
 HEARSAY = 2.0  # seconds in which the proof comes
 GRACE = 0.01  # seconds after a ring in which some thread waits for its topic again, or else it is passed on
-DEAFENED = (
-    "A pooler in transaction mode passes no notifications on; jobs are looked for every %s seconds. "
-    "Give workers the server's own URL, or say pgbouncer=on."
-)
+DEAFENED = "A pooler passes no notifications on: we look every %s s. Give the server's own URL, or say pgbouncer=on."
 
 
 class Listener(ListeningBell):
@@ -77,7 +74,7 @@ class Listener(ListeningBell):
             if not hears or not self._connection or topic in self._calls or now < self._again.get(topic, 0.0):
                 return False
             asked = {"topic": topic, "namespace": self._namespace}
-            ((key, mine, pause),) = self._connection.execute(self._sql.call, asked).fetchall()
+            ((key, mine, pause),) = self._connection.run(self._sql.call, asked)
             self._again[topic] = now + pause
             if mine:
                 self._connection.execute(f'LISTEN "goscheds.{key}"')

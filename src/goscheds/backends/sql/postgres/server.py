@@ -13,7 +13,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
-from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
+from psycopg.types.numeric import Int8BinaryDumper
 
 from goscheds.backends.sql.rows import Values
 from goscheds.backends.sql.statements import load
@@ -86,15 +86,14 @@ def within(seconds: float) -> Iterator[None]:
 def connect(url: str, *, pgbouncer: bool | None) -> Connection:
     """A connection in autocommit. None finds out whether it leads to a pooler, whose sessions belong to everybody."""
     connection = Connection.connect(make_conninfo(DEFAULTS, **conninfo_to_dict(url)), autocommit=True)
-    for dumper in (Int8Dumper, Int8BinaryDumper):  # one type, so one prepared statement and not many
-        connection.adapters.register_dumper(int, dumper)
+    connection.adapters.register_dumper(int, Int8BinaryDumper)  # one type, so one prepared statement and not many
     connection.statements = connection.cursor()
     connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     if connection.info.server_version < OLDEST:
         connection.close()
         raise StoreError(f"{redact(url)} is Postgres {connection.info.server_version // 10000}; goscheds needs 13.")
     who = {"ours": pgbouncer is False, "pid": connection.info.backend_pid}
-    connection.pooled = bool(pgbouncer) or not connection.run(SESSION, who)
+    connection.pooled = pgbouncer or not connection.run(SESSION, who)
     connection.prepare_threshold = None if connection.pooled else 2  # the next statement may get another session
     return connection
 

@@ -192,8 +192,15 @@ SELECT (
 ) FROM stored
 
 -- name: push
+WITH {pushing} ON CONFLICT DO NOTHING {pushed}
+
+-- name: push_new
+-- Of jobs none of which is there yet: to see first whether one is, is a fifth of the work. If one is, nothing is done.
+WITH {pushing} {pushed}
+
+-- name: {pushing}
 -- An array of one value is short for as many as there are in the longest one.
-WITH clock AS MATERIALIZED (SELECT {now} AS moment, {place} AS place),
+clock AS MATERIALIZED (SELECT {now} AS moment, {place} AS place),
 job AS (
     SELECT coalesce(t.id, (:id::text[])[1]) AS id, coalesce(t.name, (:name::text[])[1]) AS name,
         coalesce(t.queue, (:queue::text[])[1]) AS queue, coalesce(t.payload, (:payload::bytea[])[1]) AS payload,
@@ -215,7 +222,8 @@ job AS (
         SELECT job.*, moment, place, CASE WHEN execute_at = 0 THEN moment ELSE execute_at END + delay AS due
         FROM clock, job OFFSET 0
     ) AS job
-    ON CONFLICT DO NOTHING
+
+-- name: {pushed}
     RETURNING queue, state, execute_at
 ), told AS (
     INSERT INTO goscheds_tally (ns, queue, state, jobs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from random import random
 from typing import TypeVar
@@ -70,7 +70,15 @@ class PostgresStore(SqlStore[Run]):
     def _atomically(self, work: Callable[[Run], T]) -> T:
         return self._directly(work, Connection.transaction)
 
-    _singly = _directly  # a whole batch is one statement here
+    def _singly(self, work: Callable[[Run], T]) -> T:
+        return self._directly(lambda run: work(partial(self._boldly, run)))  # a whole batch is one statement here
+
+    def _boldly(self, run: Run, statement: str, /, **parameters: object) -> list[Values]:
+        """Push as if no job were there yet, unless one is, or may be for its key's sake."""
+        if statement is self.sql.push and parameters["unique_key"] == [""]:
+            with suppress(psycopg.errors.UniqueViolation):
+                return run(self.sql.push_new, **parameters)
+        return run(statement, **parameters)
 
     def _run(self, connection: Connection, statement: str, /, **parameters: object) -> list[Values]:
         return connection.run(statement, {"ns": self._ns, "channel": self._channel, **parameters})

@@ -29,12 +29,11 @@ PASSING = {
 }
 """Why it may say yes a little later."""
 
-POOLER = "Is this a pooler? Say pgbouncer=on."
 ADVICE: dict[type[Exception], str] = {
     errors.InsufficientPrivilege: "Who opens or upgrades it needs CREATE on the schema; all, rights on what is there.",
     errors.InvalidSchemaName: "Create the schema that search_path names.",
-    errors.DuplicatePreparedStatement: POOLER,
-    errors.InvalidSqlStatementName: POOLER,
+    errors.DuplicatePreparedStatement: "Is this a pooler? Say pgbouncer=on.",
+    errors.InvalidSqlStatementName: "Is this a pooler? Say pgbouncer=on.",
     errors.UndefinedTable: "The tables are gone, or a later goscheds has changed them: start this one anew.",
     errors.UndefinedColumn: "A later goscheds has changed the tables: start this one anew, with that version.",
 }
