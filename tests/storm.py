@@ -70,7 +70,8 @@ def storm():
 
 
 for _ in range(3):
-    threading.Thread(target=storm).start()
+    threading.Thread(target=storm, daemon=True).start()
+sys.stdin.read()  # until the test ends, whichever way
 """
 LISTS = "SELECT queue, state, count(*) FROM goscheds_jobs WHERE ns = {} GROUP BY queue, state"
 """What a tally should say."""
@@ -78,7 +79,8 @@ LISTS = "SELECT queue, state, count(*) FROM goscheds_jobs WHERE ns = {} GROUP BY
 
 def begin(url: str, before: str = "") -> subprocess.Popen[str]:
     """Let it rage on the namespace "shop" of a store, after some other code."""
-    return subprocess.Popen([sys.executable, "-c", before + STORM, url], stderr=subprocess.PIPE, text=True)
+    program, pipe = [sys.executable, "-c", before + STORM, url], subprocess.PIPE
+    return subprocess.Popen(program, stdin=pipe, stderr=pipe, text=True)
 
 
 def end(process: subprocess.Popen[str]) -> None:
