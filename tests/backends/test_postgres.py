@@ -32,6 +32,7 @@ from goscheds.contract.bench import (
     ids,
     job,
     jobs,
+    pass_moment,
     rows,
     settle_in,
     together,
@@ -226,10 +227,11 @@ STATEMENTS = {
     },
     "heartbeat": {"worker": "worker", "lease": 3600 * SECOND, "info": b""},
     "held": {"worker": "other"},
-    "astray": {"worker": "worker"},
+    "astray": {"worker": "worker", "lease": 10, "queues": ["default"]},
+    "claim_due": {"queue": "default", "worker": "worker", "due": 0},
     "claim": {"queue": "default", "worker": "worker", "limit": 10},
     "claim_along": {"queue": "default", "worker": "worker", "limit": 10, **PARTS},
-    "promote": {"worker": "worker", "lease": 10, "limit": 10},
+    "promote": {"worker": "worker", "lease": 10, "limit": 10, "queues": ["default"]},
     "outlook": {},
     "overdue": {"worker": "other", "limit": 10},
     "lapsed": {},
@@ -381,8 +383,9 @@ class TestHeldSnapshot:
         worked.push(jobs(2_000, delay=1))
         eventually(lambda: worked.promote("worker", 2_000, 0.1))
         assert _pages(worked, "held", {"worker": "worker"}) > self.WORKED_OFF / 40
-        assert _pages(worked, "astray", {"worker": "worker"}) < 30
-        assert _pages(worked, "outlook", {}) > 40
+        outlook = _pages(worked, "outlook", {})
+        assert outlook > 40
+        assert _pages(worked, "astray", {**STATEMENTS["astray"], "queues": []}) < outlook + 30
         assert _pages(worked, "push_one", STATEMENTS["push_one"]) < 20
 
 
@@ -486,6 +489,18 @@ def _frugal(answer: tuple) -> None:
     assert plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] <= 1_000
 
 
+def _asked(monkeypatch, store: PostgresStore) -> list[str]:
+    """The statements that a store runs from now on."""
+    asked, run = [], store._run
+
+    def noted(connection, statement, /, **parameters):
+        asked.append(statement)
+        return run(connection, statement, **parameters)
+
+    monkeypatch.setattr(store, "_run", noted)
+    return asked
+
+
 def _numbered(store: PostgresStore, name: str, parameters: dict) -> tuple[str, list]:
     """A statement with its parameters by number, as PREPARE wants it, and their values."""
     known = {"ns": store._ns, "channel": "", **parameters}
@@ -520,13 +535,7 @@ class TestWakeUps:
         eventually(lambda: store._bell.patience == 1)
         eventually(lambda: store.claim("default", worker, 1, 0.1) == [] and "default" in store._bell._calls)
         eventually(lambda: store.promote(worker, 1, 0.1) == 0 and "" in store._bell._calls)
-        asked, run = [], PostgresStore._run
-
-        def noted(self, connection, statement, /, **parameters):
-            asked.append(statement)
-            return run(self, connection, statement, **parameters)
-
-        monkeypatch.setattr(PostgresStore, "_run", noted)
+        asked = _asked(monkeypatch, store)
         for wait, statement in (
             (lambda: store.claim("default", worker, 1, 0.2), store.sql.claim),
             (lambda: store.promote(worker, 1, 0.2), store.sql.promote),
@@ -537,6 +546,59 @@ class TestWakeUps:
             asked.clear()
             assert not wait()
             assert asked == [statement]
+
+    def test_a_due_job_is_claimed_in_one_step_by_who_waits_for_it(self, another, monkeypatch):
+        store, elsewhere = another(), another()
+        worker = hire(store)
+        asked = _asked(monkeypatch, store)
+        duties = background(lambda: [store.promote(worker, 10, 1) for _ in range(2)])
+        waiting = background(lambda: store.claim("default", worker, 1, LATE))
+        eventually(lambda: {"", "default"} <= store._bell._calls.keys())
+        elsewhere.push([job("one", delay=SECOND // 2)])
+        (claim,) = waiting.result(LATE)
+        assert (claim.record.id, claim.fence, claim.claimed_at >= claim.record.execute_at) == ("one", 1, True)
+        assert duties.result(LATE) == [0, 0], "nothing was left to promote"
+        assert asked.count(store.sql.claim_due) == 1
+        assert store.counts().jobs == {("default", State.ACTIVE): 1}
+        assert store.settle(worker, [Outcome.done(claim)]) == ["one"]
+        assert store.counts().jobs == {("default", State.DONE): 1}
+
+    def test_a_due_job_overtakes_none_that_is_ready_and_leaves_no_paused_queue(self, store):
+        worker = hire(store)
+        store.push([job("due", delay=1), job("other", queue="other", delay=2)])
+        pass_moment(store, store.now() + 5)
+        claim_due = partial(store._query, store.sql.claim_due, worker=worker, due=0)
+        assert claim_due(queue="other") == [], "it is not the next"
+        store.push([job("ready")])
+        assert claim_due(queue="default") == []
+        store.claim("default", worker, 1, 0)
+        store.pause("default", True)
+        assert claim_due(queue="default") == []
+        store.pause("default", False)
+        assert store._query(store.sql.claim_due, queue="default", worker="nobody", due=0) == []
+        assert claim_due(queue="default", due=store.now() + HOUR) == [], "it looks at the clock, but not for long"
+        assert [row[0] for row in claim_due(queue="default")] == ["due"]
+        assert [row[0] for row in claim_due(queue="other")] == ["other"]
+
+    @pytest.mark.slow
+    def test_one_look_is_for_all_who_wait_and_finds_what_they_were_not_told(self, another, monkeypatch):
+        store, silent = another(), another("?wakeups=off")
+        worker = hire(store)
+        asked = _asked(monkeypatch, store)
+        waiting = {queue: background(partial(store.claim, queue, worker, 1, 20)) for queue in ("one", "two")}
+        eventually(lambda: {"one", "two"} <= store._bell._calls.keys())
+        duties = background(lambda: [(store.promote(worker, 10, 1.6), store.recover(worker, 10)) for _ in range(3)])
+        eventually(lambda: store.sql.astray in asked)
+        asked.clear()
+        eventually(lambda: asked.count(store.sql.astray) == 1)
+        assert store.sql.claim not in asked
+        assert asked.count(store.sql.promote) == 1
+        began = time.monotonic()
+        silent.push([job(queue="two")])
+        assert waiting["two"].result(LATE)
+        assert time.monotonic() - began < 1.1
+        store.interrupt(worker)
+        assert duties.result(LATE)[0] == (0, [])
 
     def test_a_listener_that_hears_nothing_is_replaced_by_looking(self, another, monkeypatch, caplog):
         here, there = another(), another()

@@ -23,6 +23,7 @@ class Bell:
     def __init__(self) -> None:
         self.closed = True
         self.patience = DEAF
+        self.looked = 0.0  # when somebody looked last for all who were waiting
         self._lock = threading.RLock()
         self.changed = threading.Condition(self._lock)  # whether anybody waits, or it is closed
         # One for each topic, so that a ring wakes nobody else: each more thread takes its turn at the interpreter, and

@@ -168,9 +168,6 @@ class SqlStore(Looking, ABC, Generic[R]):
         return beat
 
     def recover(self, worker: str, limit: int) -> list[Claim]:
-        if not self._query(self.sql.astray, worker=worker):
-            return []
-
         def work(run: R) -> list[Claim]:
             if not run(self.sql.alive, worker=worker):
                 return []
@@ -182,7 +179,10 @@ class SqlStore(Looking, ABC, Generic[R]):
             run(self.sql.bury)
             return claims
 
-        return self._atomically(work)
+        return self._atomically(work) if self._astray(worker) else []
+
+    def _astray(self, worker: str) -> bool:
+        return bool(self._query(self.sql.astray, worker=worker))
 
     def held(self, worker: str) -> list[Claim]:
         return to_claims(self._query(self.sql.held, worker=worker))

@@ -25,8 +25,6 @@ def connect(url: str, namespace: str) -> PostgresStore:
     try:
         check_ports(url, str(conninfo_to_dict(bare).get("port", "")))
     except (ProgrammingError, UnicodeError):  # not the cause of the new error: it may quote the password
-        raise ConfigError(
-            f"{redact(url)!r} is not a URL that libpq understands. Look at its host and options."
-        ) from None
+        raise ConfigError(f"libpq does not understand {redact(url)!r}. Look at its host and options.") from None
     pgbouncer = None if options["pgbouncer"] == "auto" else flag(options, "pgbouncer")
     return PostgresStore(bare, namespace, wakeups=flag(options, "wakeups"), pgbouncer=pgbouncer)

@@ -19,12 +19,11 @@ import psycopg
 
 from goscheds.backends.sql.bell import DEAF, DUTIES, HEARING, STANDBY, ListeningBell, log
 from goscheds.backends.sql.postgres.server import Connection, within
+from goscheds.backends.sql.postgres.trouble import ADVICE
 
-PROOF = "\n"  # a topic that no queue has
-FREE = "\r"  # before a topic that its process passes on
-HEARSAY = 2.0  # seconds in which the proof comes
-GRACE = 0.01  # seconds after a ring in which some thread waits for its topic again, or else it is passed on
-DEAFENED = "A pooler passes no notifications on: we look every %s s. Give the server's own URL, or say pgbouncer=on."
+PROOF, FREE = "\n", "\r"  # a topic that no queue has; what stands before a topic that its process passes on
+# Seconds in which the proof comes; and in which a thread waits for a topic again after a ring, or else it is passed on.
+HEARSAY, GRACE = 2.0, 0.01
 
 
 class Listener(ListeningBell):
@@ -32,10 +31,8 @@ class Listener(ListeningBell):
 
     def __init__(self, connect: Callable[[], Connection], namespace: str, channel: str, sql: SimpleNamespace) -> None:
         super().__init__(psycopg.Error)
-        self._connect = connect
-        self._namespace = namespace
-        self._channel = channel
-        self._sql = sql
+        self._connect, self._sql = connect, sql
+        self._namespace, self._channel = namespace, channel
         self._calling = threading.Lock()
         self._calls: dict[str, int] = {}  # the topics that this process is on call for, and their keys
         self._rung: dict[str, float] = {}
@@ -46,8 +43,6 @@ class Listener(ListeningBell):
         with closing(self._connect()) as self._connection:
             with self._calling:
                 self._calls, self._rung, self._again = {}, {}, {}  # they were of the connection before
-            if self.closed:
-                return
             self._connection.execute(f'LISTEN "{self._channel}"')
             if self._hears(self._connection):
                 self.patience = HEARING
@@ -56,16 +51,22 @@ class Listener(ListeningBell):
                 return
         if not self._connection.pooled:
             raise psycopg.OperationalError("notifications don't arrive; is this PgBouncer?")
-        log.warning(DEAFENED, DEAF)
+        log.warning(ADVICE["deaf"], DEAF)
         with self.changed:
             self.changed.wait_for(lambda: self.closed)  # it would be the same each time
 
     def wait(self, worker: str, topic: str, heard: int, until: float, pause: float = HEARING) -> bool:
-        now = time.monotonic()
-        if topic != STANDBY and now < until and self._call(topic, now):  # nobody is on call for that one
-            return True  # what came before is looked for once more
-        left = self._again.get(topic, 0.0) - now
-        return super().wait(worker, topic, heard, until, min(pause, left) if left > 0 else pause)
+        began = now = time.monotonic()
+        while True:
+            if topic != STANDBY and now < until and self._call(topic, now):  # nobody is on call for that one
+                return True  # what came before is looked for once more
+            left = self._again.get(topic, 0.0) - now
+            if not super().wait(worker, topic, heard, until, min(pause, left) if left > 0 else pause):
+                return False
+            now = time.monotonic()
+            pause = max(began, self.looked) + HEARING - now
+            if pause <= 0 or topic in (DUTIES, STANDBY) or self.patience == DEAF or self.heard(topic) != heard:
+                return True
 
     def _call(self, topic: str, now: float) -> bool:
         """Be on call for a topic from now on; False if this process was, or another is."""
@@ -73,8 +74,7 @@ class Listener(ListeningBell):
             hears = self.patience == HEARING and self._thread and self._thread.is_alive()  # not so after a fork
             if not hears or not self._connection or topic in self._calls or now < self._again.get(topic, 0.0):
                 return False
-            asked = {"topic": topic, "namespace": self._namespace}
-            ((key, mine, pause),) = self._connection.run(self._sql.call, asked)
+            ((key, mine, pause),) = self._connection.run(self._sql.call, {"topic": topic, "namespace": self._namespace})
             self._again[topic] = now + pause
             if mine:
                 self._connection.execute(f'LISTEN "goscheds.{key}"')
@@ -92,8 +92,7 @@ class Listener(ListeningBell):
                     self._hear(notification)
                 for topic in [topic for topic, at in self._rung.items() if at < time.monotonic() - GRACE]:
                     del self._rung[topic]
-                    if topic not in self.waiting:
-                        self._pass_on(connection, topic)
+                    self._pass_on(connection, topic)
 
     def _hear(self, notification: psycopg.Notify) -> None:
         topic = notification.payload.removeprefix(FREE)
@@ -107,10 +106,9 @@ class Listener(ListeningBell):
 
     def _pass_on(self, connection: Connection, topic: str) -> None:
         with self._calling:
-            if (key := self._calls.pop(topic, None)) is None:
-                return  # it was on its way when the topic was passed on before
-            connection.execute(f'UNLISTEN "goscheds.{key}"')
-            connection.execute(self._sql.pass_on, {"key": key, "channel": self._channel, "free": FREE + topic})
+            if topic not in self.waiting and (key := self._calls.pop(topic, 0)):  # or it was passed on before
+                connection.execute(f'UNLISTEN "goscheds.{key}"')
+                connection.execute(self._sql.pass_on, {"key": key, "channel": self._channel, "free": FREE + topic})
 
     def hush(self) -> None:
         if self._connection and not self._connection.closed:

@@ -21,10 +21,9 @@ from goscheds.errors import StoreError
 from goscheds.url import redact
 
 OLDEST = 130000
-DEFAULTS = (
-    "application_name=goscheds connect_timeout=5 keepalives_idle=10 keepalives_interval=5 tcp_user_timeout=15000 "
-    "target_session_attrs=read-write"
-)
+DEFAULTS = """
+application_name=goscheds connect_timeout=5 keepalives_idle=10 keepalives_interval=5 tcp_user_timeout=15000
+target_session_attrs=read-write"""
 """For libpq, where the URL says nothing else: seconds, then milliseconds; of several hosts, the primary of now."""
 
 # Plans are kept with their statements, since to plan costs more than to run: 300 µs for a push, of which 80 are left. A

@@ -121,12 +121,11 @@ FROM goscheds_jobs WHERE ns = :ns GROUP BY queue, counted
 'goscheds_tally'::regclass::oid::bigint
 
 -- name: lock_schema
--- Any number will do that no one else locks; this one is "goscheds" in ASCII.
-SELECT pg_advisory_xact_lock(7453015856082478195)::text
-
--- name: hurry
--- For the rest of the upgrade: who waits for a table that a backup reads makes everybody wait who comes after.
-SELECT set_config('lock_timeout', '2s', true)
+-- Any number will do that no one else locks; this one is "goscheds" in ASCII. And then, for the rest of the upgrade: who waits
+-- for a table that a backup reads makes everybody wait who comes after.
+SELECT set_config('lock_timeout', '2s', true) FROM (
+    SELECT pg_advisory_xact_lock(7453015856082478195)::text OFFSET 0
+) AS locked
 
 -- name: installed
 SELECT 1 WHERE to_regclass('goscheds_schema') IS NOT NULL
@@ -342,6 +341,25 @@ claimed AS (
     RETURNING {claim}, (SELECT {now} - moment FROM before)
 )
 
+-- name: claim_due
+-- What is due next, straight from the schedule, for a worker that waits where no other job is ready: promoted and claimed
+-- in one. It comes early, when all that it needs is awake, and looks at the clock until the job is :due, but not for long.
+WITH before AS MATERIALIZED (
+    SELECT moment FROM (SELECT generate_series(1, 5000), {now} AS moment) AS looks WHERE moment >= :due LIMIT 1
+), due AS MATERIALIZED (
+    SELECT ctid AS spot, queue AS line FROM goscheds_jobs
+    WHERE ns = :ns AND state = 0 AND execute_at <= (SELECT moment FROM before)
+    ORDER BY execute_at, seq LIMIT 1 {lock}
+), chosen AS MATERIALIZED (
+    SELECT spot FROM due WHERE line = :queue AND {may_claim} AND (
+        SELECT true FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue = :queue
+        ORDER BY priority DESC, seq LIMIT 1
+    ) IS NULL
+), {claimed}, told AS (
+    INSERT INTO goscheds_tally (ns, queue, was, state, jobs) SELECT :ns, queue, 0, 1, 1 FROM claimed
+)
+SELECT * FROM claimed
+
 -- name: settle
 -- Gives the accepted, and whether it was just now.
 WITH {settling}
@@ -376,11 +394,17 @@ SELECT {ring}, NULL, '', '', '', 0, 0, 0, 0, '', 0, 0, 0, 0
 FROM (SELECT topic, row_number() OVER () AS nth FROM topics) AS topics
 
 -- name: astray
--- Folds the tally, and looks between the workers with a good lease, whose own jobs are none of its business: what they worked off while an old
--- snapshot is held would have to be stepped over each time.
-WITH {fold}, clock AS MATERIALIZED (SELECT {now} AS moment),
+-- A round of the duties: folds the tally, keeps the duties for who has them (it calls promote next), tells whether anything is
+-- astray, and the outlook. It looks between the workers with a good lease, whose own jobs are none of its business: what
+-- they worked off while an old snapshot is held would have to be stepped over each time.
+WITH {hasty}, lead AS (
+    UPDATE goscheds_namespaces SET duty_until = {now} + :lease
+    WHERE ns = :ns AND (SELECT setting FROM hasty) = 'off'
+      AND duty = :worker AND duty_until BETWEEN {now} + 1 AND {now} + :lease
+    RETURNING duty, duty_until
+), {fold}, clock AS MATERIALIZED (SELECT {now} AS moment),
 good AS MATERIALIZED (SELECT id FROM goscheds_workers WHERE ns = :ns AND expires_at > (SELECT moment FROM clock))
-SELECT 1 FROM good WHERE id = :worker AND (
+SELECT {ahead}, EXISTS (SELECT 1 FROM good WHERE id = :worker) AND (
     EXISTS (SELECT 1 FROM goscheds_workers WHERE ns = :ns AND expires_at <= (SELECT moment FROM clock))
     OR EXISTS (SELECT 1 FROM goscheds_jobs
                WHERE ns = :ns AND state = 2 AND deadline > 0 AND deadline <= (SELECT moment FROM clock))
@@ -397,6 +421,7 @@ SELECT 1 FROM good WHERE id = :worker AND (
     OR (SELECT true FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker > (SELECT max(id) FROM good)
         ORDER BY worker LIMIT 1)
 )
+{duties}
 
 -- name: orphans
 -- First it ends sessions whose transaction has jobs of the lapsed worker locked and whose client says nothing: it was
@@ -437,12 +462,33 @@ SELECT lapsed, ARRAY(
     SELECT id FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND cancelling = 1 AND worker = :worker
 ) FROM before
 
+-- name: {hasty}
+-- Waits for no disk: what a crash of the server takes of it is done again, and whatever builds on it (a claim) waits for the
+-- disk, to which all goes in order.
+hasty AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS setting)
+
+-- name: {ahead}
+-- The outlook: who has the duties and until when, when the next job is due, the time, that job's queue; and which of the
+-- :queues have a ready job, should a wake-up have been lost: one look for all who wait in a process.
+duty, duty_until, coalesce(execute_at, 9223372036854775807), {now}, coalesce(queue, ''), ARRAY(
+    SELECT topic FROM unnest(:queues::text[]) AS t (topic)
+    WHERE (SELECT true FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue = topic
+           ORDER BY priority DESC, seq LIMIT 1)
+)
+
+-- name: {duties}
+FROM (
+    SELECT duty, duty_until FROM lead
+    UNION ALL
+    SELECT duty, duty_until FROM goscheds_namespaces WHERE ns = :ns
+    LIMIT 1
+) AS duties LEFT JOIN LATERAL (
+    SELECT execute_at, queue FROM goscheds_jobs WHERE ns = :ns AND state = 0 ORDER BY execute_at LIMIT 1
+) AS next ON true
+
 -- name: promote
--- The first row is the outlook: who has the duties and until when, when the next job is due, and the time. The others
--- are how many jobs became ready in each queue. It waits for no disk: what a crash of the server takes of it is done again,
--- and whatever builds on it (a claim) waits for the disk, to which all goes in order.
-WITH hasty AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS setting),
-lead AS (
+-- The first row is the outlook. The others are how many jobs became ready in each queue.
+WITH {hasty}, lead AS (
     UPDATE goscheds_namespaces SET duty = :worker, duty_until = {now} + :lease
     WHERE ns = :ns AND (SELECT setting FROM hasty) = 'off'
       AND (duty IN ('', :worker) OR duty_until NOT BETWEEN {now} + 1 AND {now} + :lease)
@@ -463,18 +509,11 @@ lead AS (
     INSERT INTO goscheds_tally (ns, queue, was, state, jobs)
     SELECT :ns, queue, 0, 1, count(*) FROM moved GROUP BY queue
 )
-SELECT duty, duty_until, coalesce(
-    (SELECT execute_at FROM goscheds_jobs WHERE ns = :ns AND state = 0 ORDER BY execute_at LIMIT 1), 9223372036854775807
-), {now} FROM (
-    SELECT duty, duty_until FROM lead
-    UNION ALL
-    SELECT duty, duty_until FROM goscheds_namespaces WHERE ns = :ns
-    LIMIT 1
-) AS duties
+SELECT {ahead} {duties}
 UNION ALL
-SELECT queue, count(*), 0, 0 FROM moved GROUP BY queue
+SELECT queue, count(*), 0, 0, '', NULL FROM moved GROUP BY queue
 UNION ALL
-SELECT {ring}, 0, 0, 0
+SELECT {ring}, 0, 0, 0, '', NULL
 FROM (SELECT queue AS topic, row_number() OVER () AS nth FROM (SELECT DISTINCT queue FROM moved) AS queues) AS topics
 
 -- name: call

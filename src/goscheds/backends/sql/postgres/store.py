@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from random import random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from msgspec.structs import asdict, astuple
 
-from goscheds.backends.sql.bell import DUTIES, STANDBY, Bell
+from goscheds.backends.sql.bell import DUTIES, HEARING, STANDBY, Bell
 from goscheds.backends.sql.pool import Pool
 from goscheds.backends.sql.postgres.line import Lines
 from goscheds.backends.sql.postgres.listener import Listener
@@ -29,8 +29,16 @@ from goscheds.store import DUTY_LEASE
 # folds the tally, for each of its queues, should there be no worker whose duty it is.
 PULSE, FOLDING = 0.25, 1 / 1000
 
+# Microseconds before a job is due when who has the duties wakes a thread here that waits for its queue and claims it,
+# by the server's clock; and seconds in which that is done. If nobody waits, the job is promoted after another
+# pause, 0.2 ms early: who waits oversleeps and is on the way to the server for so long at the least.
+EARLY, SLACK, PAUSE = 800, 0.005, 0.0006
+
+# The lease of the duties, and the time between two looks, so that claims need not look themselves: microseconds. And
+# seconds in which `promote` waits upon what `recover` has seen, and looks no further.
+LEASE, LOOK, FRESH = int(DUTY_LEASE * SECOND), int(0.8 * HEARING * SECOND), 0.05
+
 T = TypeVar("T")
-Context = AbstractContextManager[object]
 Both = tuple[list[str], list[Claim]]
 
 
@@ -42,15 +50,17 @@ class PostgresStore(SqlStore[Run]):
     sql = load(dialect, COLUMNS, parameter)
 
     def __init__(self, url: str, namespace: str, *, wakeups: bool, pgbouncer: bool | None) -> None:
-        self._url = url
+        self._url, self._lines = url, Lines()
         channel = f"goscheds.{namespace}"[:63]  # if that cuts two names alike, they wake each other, and no harm done
         self._channel = channel if wakeups else ""
         connected = partial(connect, url, pgbouncer=pgbouncer)
         bell = Listener(connected, namespace, channel, self.sql) if wakeups and not pgbouncer else Bell()
-        self._lines = Lines()
+        # What `recover` saw of the duties, who has them, and until when that is fresh.
+        self._seen: tuple[tuple[dict[str, int], list[Values]], str, float] = ({}, []), "", 0.0
+        self._due: dict[str, int] = {}  # by queue: a job that will be due at once, for who waits there
         super().__init__(namespace, Pool(connected, sound), bell)
 
-    def _directly(self, work: Callable[[Run], T], context: Callable[[Connection], Context] = nullcontext) -> T:
+    def _directly(self, work: Callable[[Run], T], context: Callable[[Connection], Any] = nullcontext) -> T:
         """Work that meets another transaction is done again."""
         attempts = 5
         with mapped(self._url):
@@ -93,19 +103,36 @@ class PostgresStore(SqlStore[Run]):
             ((lapsed, cancel),) = self._query(self.sql.heartbeat, worker=worker, lease=int(lease * SECOND), info=info)
             return Heartbeat(lapsed, tuple(cancel))
 
+    def _astray(self, worker: str) -> bool:
+        heard, ((*outlook, astray),) = self._look(self.sql.astray, worker=worker)
+        self._seen = (heard, [tuple(outlook)]), outlook[0], time.monotonic() + FRESH
+        return bool(astray)
+
+    def _look(self, statement: str, **asked: object) -> tuple[dict[str, int], list[Values]]:
+        """Look on behalf of all who wait; how often it had rung for the duties before, and the rows."""
+        heard, at = {topic: self._bell.heard(topic) for topic in (DUTIES, STANDBY)}, time.monotonic()
+        found = self._query(statement, queues=[*{*self._bell.waiting}], lease=LEASE, **asked)
+        self._bell.ring(*found[0][5])
+        self._bell.looked = at
+        return heard, found
+
     def promote(self, worker: str, limit: int, timeout: float) -> int | None:
-        until, lease, answer, over = time.monotonic() + timeout, int(DUTY_LEASE * SECOND), None, False
-        lead = {"worker": worker, "lease": lease, "limit": limit}
+        until, answer, over = time.monotonic() + timeout, None, False
+        seen, holder, fresh = self._seen
+        known = seen if timeout and holder == worker and time.monotonic() < fresh else None
         with self._waiting():
             while not over:
-                heard = {topic: self._bell.heard(topic) for topic in (DUTIES, STANDBY)}
-                (holder, expiry, due, now), *moved = self._query(self.sql.promote, **lead)
-                self._bell.ring(*(promoted := {queue: count for queue, count, _, _ in moved if count}))
-                answer = sum(promoted.values()) if holder == worker else None
-                # Who waits oversleeps, and is on the way to the server, for 0.2 ms at the least. The server's clock
-                # says what is due: who comes too early is told so.
-                topic, wake = (DUTIES, min(expiry - lease // 4, due - 200)) if answer == 0 else (STANDBY, expiry)
-                over = bool(promoted) or not self._bell.wait(worker, topic, heard[topic], until, (wake - now) / SECOND)
+                heard, found = known or self._look(self.sql.promote, worker=worker, limit=limit)
+                (holder, expiry, due, now, queue, _), *moved = found
+                self._bell.ring(*(promoted := {queue: count for queue, count, *_ in moved if count}))
+                answer, known = sum(promoted.values()) if holder == worker else None, None
+                topic, pause = (STANDBY, expiry - now) if answer is None else (DUTIES, due - EARLY - now)
+                rest, wake = min(pause, LOOK) / SECOND, time.monotonic() + pause / SECOND
+                over = bool(promoted) or not self._bell.wait(worker, topic, heard[topic], until, rest)
+                if not over and answer == 0 and time.monotonic() >= wake:
+                    self._due[queue], slack = due, SLACK if queue in self._bell.waiting else PAUSE
+                    self._bell.ring(queue)
+                    over = not self._bell.wait(worker, topic, heard[topic], until, slack)
         return answer
 
     def settle_and_claim(self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int) -> Both:
@@ -117,7 +144,11 @@ class PostgresStore(SqlStore[Run]):
         return _accepted({(row[0], row[10]) for row in found if row[1] is None}, outcomes), claims
 
     def _claim(self, queue: str, worker: str, limit: int) -> list[Claim]:
-        return self._take("claim", queue, worker=worker, limit=limit)[1]
+        claims = list[Claim]()
+        if due := self._due.pop(queue, 0):
+            claims = to_claims(self._query(self.sql.claim_due, queue=queue, worker=worker, due=due))
+            self._bell.ring(DUTIES)
+        return claims or self._take("claim", queue, worker=worker, limit=limit)[1]
 
     def _take(self, verb: str, queue: str, **parameters: object) -> tuple[list[Values], list[Claim]]:
         """What a statement found, and what it claimed, or else what is claimed by a look from the line's beginning."""
@@ -136,7 +167,6 @@ class PostgresStore(SqlStore[Run]):
 
     def _upgrade(self, run: Run) -> int:
         run(self.sql.lock_schema)
-        run(self.sql.hurry)
         return super()._upgrade(run)
 
     def _push(self, run: Run, jobs: Sequence[Record]) -> list[str]:
