@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -77,16 +78,18 @@ def measure(url: str, counts: list[int]) -> Iterator[Row]:
     """A row for each number of workers."""
     for count in counts:
         with site(url, Plan()) as place, place.working(count) as hands:
-            time.sleep(FLUSHED)
             yield _row(place, hands, count)
 
 
 def _row(place: Site, hands: Hands, count: int) -> Row:
     called: dict[int, int] = {}
     due: dict[int, int] = {}
-    _, cpu, *idle = _during(place, hands, lambda: time.sleep(SECONDS))
-    pushed = _beyond(idle, _during(place, hands, lambda: _push(place, called)))
-    scheduled = _beyond(idle, _during(place, hands, lambda: _schedule(place, due)))
+    readings = [_read(place, hands)]
+    for work in (lambda: time.sleep(SECONDS), lambda: _push(place, called), lambda: _schedule(place, due)):
+        work()
+        readings.append(_read(place, hands))
+    (_, cpu, *idle), pushes, schedules = (before.until(after) for before, after in pairwise(readings))
+    pushed, scheduled = _beyond(idle, pushes), _beyond(idle, schedules)
     hands.wait(20 * count + 2 * PUSHES)
     offset, _ = place.clock()
     started = first_starts(hands.end())
@@ -99,12 +102,6 @@ def _beyond(idle: list[float], busy: tuple[float, ...]) -> tuple[float, float]:
     """Requests and wake-ups for each job, without those that there would have been anyway."""
     seconds, _, requests, wakeups = busy
     return (requests - idle[0]) * seconds / PUSHES, (wakeups - idle[1]) * seconds / PUSHES
-
-
-def _during(place: Site, hands: Hands, work: Callable[[], object]) -> tuple[float, float, float, float]:
-    before = _read(place, hands)
-    work()
-    return before.until(_read(place, hands))
 
 
 def _push(place: Site, called: dict[int, int]) -> None:
@@ -126,7 +123,8 @@ def _schedule(place: Site, due: dict[int, int]) -> None:
 def _read(place: Site, hands: Hands) -> Reading:
     store = place.scheduler.store
     if isinstance(store, Metered):
-        time.sleep(FLUSHED)
+        if REQUESTS[1] in store.work():
+            time.sleep(FLUSHED)
         work = store.work()
         requests = next((work[name] for name in REQUESTS if name in work), 0)
     else:
