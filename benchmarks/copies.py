@@ -173,7 +173,7 @@ class Sqlite(Sql):
 
 
 class Redis:
-    """Its log is rewritten afterwards."""
+    """Its log is rewritten afterwards, and its table of keys has grown."""
 
     # ARGV: state, queue, numbers of the first and last copy, microseconds to a job's next one, the milliseconds now.
     # Of a job (constants.lua) bytes 11 to 18 are when it changed, 23 to 30 its moment, 31 to 46 its place.
@@ -231,7 +231,11 @@ class Redis:
             return int(client.zcard(f"{self._tag}:{state.value}"))
 
     def settle_down(self) -> None:
-        """Have the log rewritten, if it is not about to be, and wait until it is."""
+        """Have the log rewritten, if it is not about to be, and wait until it is; likewise the table of keys.
+
+        Which the server moves to a larger one at each command a little, and a hundredth of the time besides: minutes.
+        Until then it looks into both.
+        """
         import redis
 
         with self._open() as client:
@@ -241,6 +245,11 @@ class Redis:
                 client.info("persistence")[name] for name in ("aof_rewrite_in_progress", "aof_rewrite_scheduled")
             ):
                 time.sleep(0.2)
+            often = client.config_get("hz")["hz"]
+            client.config_set("hz", 500)
+            while client.info("memory").get("mem_overhead_db_hashtable_rehashing"):  # since Redis 7.4
+                time.sleep(0.2)
+            client.config_set("hz", often)
 
     def _open(self) -> Any:
         import redis

@@ -41,7 +41,8 @@ LEASE = 3600.0
 NAMESPACE = "growth"
 NAMES = {"redis": "Redis", "postgresql": "Postgres", "sqlite": "SQLite"}
 Figure = dict[str, Any]
-VERBS = ("push", "claim", "settle", "promote", "recover", "heartbeat", "counts", "jobs()", "jobs(done)")
+BARE = "bare MGET of 100 keys"
+VERBS = ("push", "claim", "settle", "promote", "recover", "heartbeat", "counts", "jobs()", "jobs(done)", BARE)
 
 
 def waiting(store: Store, pattern: Record, count: int) -> None:
@@ -107,6 +108,7 @@ class Field:
         self._recover()
         self._time("jobs()", lambda: store.find(Query(limit=BATCH)))
         self._time("jobs(done)", lambda: store.find(Query(states=(State.DONE,), limit=BATCH)))
+        self._bare()
         self._time("counts", store.counts)  # last: SQLite's read everything, and leave nothing else in its cache
 
     def _promote(self) -> None:
@@ -122,6 +124,15 @@ class Field:
         self._expect(len(self.store.claim("default", mortal, BATCH, 0)), BATCH)
         self.store.heartbeat(mortal, 0, b"")
         self._drop(self._claimed("recover", lambda: self.store.recover(self.worker, BATCH)))
+
+    def _bare(self) -> None:
+        """What the server alone takes to find as many jobs, chosen by it: Redis has one table of keys."""
+        if urlsplit(self.url).scheme == "redis":
+            import redis
+
+            with redis.Redis.from_url(self.url, protocol=2) as client:
+                keys = [client.randomkey() for _ in range(BATCH)]
+                self._time(BARE, lambda: client.mget(keys))
 
     def _claimed(self, verb: str, call: Callable[[], list[Claim]]) -> list[Claim]:
         claims: list[Claim] = []
@@ -231,8 +242,8 @@ def table(figures: list[Figure]) -> Iterator[str]:
     for verb in VERBS:
         cells = []
         for one in figures:
-            each = [median(took) for took in one["took"][verb]]
-            cells += [" / ".join(f"{took:,.2f}" for took in each), f"{each[-1] / each[0]:,.2f}"]
+            each = [median(took) for took in one["took"].get(verb, ()) if took]
+            cells += [" / ".join(f"{took:,.2f}" for took in each), f"{each[-1] / each[0]:,.2f}" if each else ""]
         yield f"| {verb} | {' | '.join(cells)} |"
     for name in THIRDS:
         each = [f"{one['bytes'][name][-1]:,.0f} |" for one in figures]
