@@ -1,8 +1,9 @@
--- Uses prelude.
 -- Claims ready jobs, higher levels first. ARGV: queue, worker, limit, the ticket that BLMOVE took or '', or '?' right behind
 -- a BLMOVE, if it took one.
 -- Reply: what to do if nothing was claimed ('block'; 'rest': paused, or no lease; 'again': only left tickets were met);
 -- if something was, the tickets, the jobs as they were before, and the moment.
+if ARGV[4] == '?' and redis.call('EXISTS', KEYS[1] .. ':taken:' .. ARGV[2]) == 0 then return {'block'} end
+-- Uses prelude.
 local queue, worker, limit, taken = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
 -- What few claims need: to build it takes longer than to claim a job.
@@ -23,7 +24,7 @@ end
 
 local tickets, jobs, deadlines, tries = {}, {}, {}, limit + 1000
 local met, number, first = {}, nil, nil
-local taken, emptied, marks = {}, {}, {} -- tickets by line; levels without a line; heads of jobs by key
+local drawn, emptied, marks = {}, {}, {} -- tickets by line; levels without a line; heads of jobs by key
 
 -- Takes a job as it is stored; whether it can be taken apart.
 local function take(ticket, key, value)
@@ -62,7 +63,7 @@ local function claim_from(level)
   while #tickets < limit and tries > 0 do
     local asked = math.min(limit - #tickets, CHUNK)
     local popped = call('LPOP', line, asked) or {}
-    taken[#taken + 1] = {line, popped}
+    drawn[#drawn + 1] = {line, popped}
     if #popped > 0 then take_all(popped) end
     tries = tries - #popped
     if #popped < asked then return true end
@@ -87,8 +88,8 @@ end
 
 -- Somebody else has put another type of value where that would go: nothing was taken.
 local function undo()
-  for i = #taken, 1, -1 do
-    local line, popped = unpack(taken[i])
+  for i = #drawn, 1, -1 do
+    local line, popped = unpack(drawn[i])
     for n = #popped, 1, -1 do call('LPUSH', line, popped[n]) end
   end
 end

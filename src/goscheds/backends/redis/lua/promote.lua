@@ -1,22 +1,28 @@
--- Uses prelude, jobs, lines, foreign, quarantine.
 -- Takes or renews the duty, and makes due jobs ready. ARGV: worker, limit, how many milliseconds the duty lasts.
 -- Reply: how many became ready, and microseconds to the next that is due, -1 if none is scheduled;
 -- -1 while another has the duty, and microseconds until it runs out.
+-- What nearly every call does comes before all else, as in single.lua.
 local worker, limit, lease = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local duty, scheduled = PREFIX .. 'duty', PREFIX .. 'scheduled'
-local leader = call('GET', duty)
-if leader and leader ~= worker then return {-1, call('PTTL', duty) * 1000} end
-if leader then
-  call('PEXPIRE', duty, lease) -- as a first write it needs no memory, and lets a full server go on
-else
-  go_on_when_full()
-  call('SET', duty, worker, 'PX', lease)
-end
+local duty, scheduled = KEYS[1] .. ':duty', KEYS[1] .. ':scheduled'
+local leader = redis.call('GET', duty)
+if leader and leader ~= worker then return {-1, redis.call('PTTL', duty) * 1000} end
+if leader then redis.call('PEXPIRE', duty, lease) end -- as a first write it needs no memory, and lets a full server go on
 
 -- Microseconds to the next that is due, -1 if none is.
 local function following()
-  local score = call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
-  return score and math.max(0, score - now) or -1
+  local score = redis.call('ZRANGE', scheduled, 0, 0, 'WITHSCORES')[2]
+  if not score then return -1 end
+  local clock = redis.call('TIME')
+  return math.max(0, score - clock[1] * 1000000 - clock[2])
+end
+
+local wait = following()
+if leader and wait ~= 0 then return {0, wait} end
+-- Uses prelude, jobs, lines, foreign, quarantine.
+if not leader then
+  go_on_when_full()
+  call('SET', duty, worker, 'PX', lease)
+  if wait ~= 0 then return {0, wait} end
 end
 
 local named = {}
@@ -27,8 +33,6 @@ local function has_queue(job)
   return named[queue]
 end
 
-local wait = following()
-if wait ~= 0 then return {0, wait} end
 local due = call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, limit)
 reserve_places(#due)
 local jobs = {}
