@@ -17,9 +17,9 @@ from goscheds.url import REDIS, check_driver_url, redact
 log = logging.getLogger("goscheds")
 
 BLOCK = 4.0  # seconds of one BLMOVE: what an interrupt costs at most that comes just before it
-# Seconds for an answer: a push of 100,000 jobs keeps the server busy for two, and others may be before it.
-PATIENCE = 15.0
-PROMPT = 5.0  # the same for what workers ask for, which is small; longer than BLOCK
+# Seconds for an answer: a push of 100,000 jobs keeps the server busy for two, and others may be before it. The second
+# is for what workers ask for, which is small; longer than BLOCK.
+PATIENCE, PROMPT = 15.0, 5.0
 
 SETTINGS: dict[str, Any] = {
     "protocol": 2,

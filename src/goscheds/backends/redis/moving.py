@@ -51,7 +51,7 @@ class Led(Connection):
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send a batch, behind a PING if it is time for one."""
-        packed, self._packed = self._packed, 0
+        packed, self._packed = self._packed or len(command), 0
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
         self._scripts = packed
 

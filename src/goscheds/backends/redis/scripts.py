@@ -7,10 +7,11 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.resources import files
 from typing import Any
 
+from hiredis import pack_command
 from redis import Redis
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
@@ -56,12 +57,11 @@ class Line:
                 self.client.connection_pool.release(self._kept.pop()[0])
         self.client.connection_pool.disconnect(inuse_connections=False)
 
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        """The driver's errors as those of goscheds."""
-        try:
-            yield
-        except (RedisError, OSError) as error:
+    def __enter__(self) -> None:
+        """The driver's errors become those of goscheds."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, (RedisError, OSError)):
             ours = as_ours(error, self._shown)
             if isinstance(ours, StoreUnavailable):
                 self.drop()  # the other connections are as stale, or lead to where the namespace was
@@ -73,7 +73,7 @@ class Line:
 
     def run_all(self, *calls: Sequence[Any]) -> list[Any]:
         """Run scripts, each told by name and arguments, one after the other in one round trip; their answers."""
-        with self.errors():
+        with self:
             answers = list(self.answers([self.command(name, *args) for name, *args in calls]))
             for n, (name, *args) in enumerate(calls):
                 if isinstance(answers[n], NoScriptError):
@@ -86,14 +86,16 @@ class Line:
         """What is sent to run a script."""
         return ("EVALSHA", DIGESTS[name], 1, self._tag, *args)
 
-    def answers(self, commands: Sequence[Sequence[Any]]) -> Iterator[Any]:
+    def answers(self, commands: Sequence[Any]) -> Iterator[Any]:
         """The answers to commands that are sent at once, as they come.
 
         That a script is not known, or the server full, is an answer: those behind it say what was claimed all the same.
         """
         connection = self._connection()
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
+            # For a push redis-py's own way of packing took 6 µs more than this, where the server takes 15.
+            packed = [pack_command(*commands)] if len(commands) == 1 else connection.pack_commands(commands)
+            connection.send_packed_command(packed)
             for _ in commands:
                 try:
                     yield connection.read_response()

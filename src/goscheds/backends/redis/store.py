@@ -47,7 +47,7 @@ class RedisStore:
         return f"RedisStore({self._shown!r}, {self._tag[1:-1]!r})"
 
     def open(self) -> None:
-        with self._server.errors():
+        with self._server:
             check_server(self._server.client, self._shown, self._options["eviction"])
         if (schema := int(self._server.run("open", SCHEMA))) > SCHEMA:
             raise SchemaTooNew(f"{self!r} has format {schema}; this goscheds knows {SCHEMA}. Install a later one here.")
@@ -67,7 +67,7 @@ class RedisStore:
 
     def work(self) -> dict[str, int]:
         """What the server has done so far, for benchmarks: commands, those inside scripts included, and requests."""
-        with self._server.errors():
+        with self._server:
             stats = self._server.client.info("stats")
         return {"commands": stats["total_commands_processed"], "requests": stats["total_reads_processed"]}
 
@@ -85,7 +85,7 @@ class RedisStore:
             advice, *found = self._work.run("claim", queue, worker, limit, ticket)
             ticket = b""
             while advice == b"block" and not (found or ticket) and self._wakeups and left() > 0:
-                with self._work.errors():
+                with self._work:
                     behind = self._work.command("claim", queue, worker, limit, b"?")
                     ticket, (advice, *found) = self._waiting.take(worker, left, *keys, behind)
             if found or (left() <= 0 and advice != b"again" and not ticket):
@@ -118,7 +118,7 @@ class RedisStore:
 
     def promote(self, worker: str, limit: int, timeout: float) -> int | None:
         left, pause = self._waiting.begin(worker, timeout), RENEW if self._wakeups else POLL
-        with self._work.errors(), self._waiting.bell() if self._wakeups else nullcontext() as bell:
+        with self._work, self._waiting.bell() if self._wakeups else nullcontext() as bell:
             while True:
                 promoted, micros = self._work.run("promote", worker, limit, int(DUTY_LEASE * 1000))
                 due = micros / 1_000_000 if micros >= 0 else MAX_BLOCK  # or until another's duty runs out
