@@ -189,12 +189,26 @@ def test_a_settle_that_always_fails_gives_the_jobs_back_in_the_end(store, holdin
     store.before["settle"] = fail
     holdings.settle([done(run)])
     assert store.calls["settle"] == ATTEMPTS
-    assert "could not settle 1 job(s); they will run again" in caplog.text
+    assert "could not settle 1 job(s); what stays unsettled runs again" in caplog.text
     assert holdings.doubt.is_set()
     del store.before["settle"]
     holdings.reconcile()
     assert states(store, "a") == [State.READY]
     assert not holdings.doubt.is_set()
+
+
+def test_what_the_store_cannot_take_of_one_outcome_does_not_cost_the_others(store, holdings):
+    def fail(worker, outcomes):
+        if any(outcome.result == b"too large" for outcome in outcomes):
+            raise StoreError("it is too large")
+
+    pushed(store, "a", "b", "c")
+    runs = holdings.claim("default", 3, 0)
+    store.before["settle"] = fail
+    holdings.settle([Outcome.done(run.claim, result=b"too large" * (run is runs[1])) for run in runs])
+    assert states(store, "a", "b", "c") == [State.DONE, State.ACTIVE, State.DONE]
+    holdings.reconcile()
+    assert states(store, "b") == [State.READY]
 
 
 def test_when_the_worker_ends_a_settle_is_tried_once(store, holdings, caplog):

@@ -95,7 +95,12 @@ class Holdings:
         """Report outcomes until the store has taken them or refused them."""
         if not outcomes:
             return
-        self._end(outcomes, self._insist(outcomes))
+        accepted = self._insist(outcomes)
+        if accepted is not None or len(outcomes) == 1 or self.closing.is_set():
+            self._end(outcomes, accepted)
+            return
+        for outcome in outcomes:  # what the store can't take of one is no reason to run the others again
+            self._end([outcome], self._insist([outcome], 1))
 
     def settle_and_claim(self, outcomes: Sequence[Outcome], queue: str, limit: int) -> list[Run]:
         """Report outcomes and claim what there is, in one round trip where the store can.
@@ -129,7 +134,7 @@ class Holdings:
         else:
             self._tell(ended, accepted)
 
-    def _insist(self, outcomes: Sequence[Outcome]) -> set[str] | None:
+    def _insist(self, outcomes: Sequence[Outcome], attempts: int = ATTEMPTS) -> set[str] | None:
         """The accepted ids, or None when it could not be done. Repeating is harmless (S3)."""
         errors = 0
         while True:
@@ -137,9 +142,11 @@ class Holdings:
                 accepted = set(self.store.settle(self.worker, outcomes))
             except Exception as error:
                 errors += not isinstance(error, StoreUnavailable)
-                if errors >= ATTEMPTS or self.closing.is_set():
+                if errors >= attempts or self.closing.is_set():
                     log.exception(
-                        "Worker %s could not settle %d job(s); they will run again.", self.worker, len(outcomes)
+                        "Worker %s could not settle %d job(s); what stays unsettled runs again.",
+                        self.worker,
+                        len(outcomes),
                     )
                     return None
                 self._outage.endure(error)

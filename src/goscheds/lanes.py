@@ -18,6 +18,7 @@ from goscheds.execution import Execution, Run
 from goscheds.holdings import Holdings
 from goscheds.outage import Outage
 from goscheds.record import Outcome
+from goscheds.trips import Trips
 from goscheds.watch import Watch
 
 
@@ -47,6 +48,7 @@ class ThreadLane:
         self._watch = watch
         self._block = block
         self._pace = Pace()
+        self._trips = Trips(lambda outcomes, limit: holdings.settle_and_claim(outcomes, queue, limit))
         self._outage = Outage(f"Queue {queue!r}", watch.stopping)
         self._idle = threading.Lock()  # one slot at a time waits in the store; the others wait for their turn
         self._threads: list[threading.Thread] = []
@@ -122,7 +124,7 @@ class ThreadLane:
         if self._watch.stopping.is_set():
             self._holdings.settle(outcomes)
             return []
-        runs = self._holdings.settle_and_claim(outcomes, self._queue, self._pace.limit)
+        runs = self._trips.go(outcomes, self._pace.limit)
         self._outage.over()
         return runs
 

@@ -35,6 +35,7 @@ from goscheds.contract.bench import (
     pass_moment,
     rows,
     settle_in,
+    state,
     together,
 )
 from goscheds.errors import ConfigError, SchemaTooNew, StoreError, StoreUnavailable
@@ -254,8 +255,8 @@ STATEMENTS = {
     "lock": {"ids": ["none"] * 10},
     "holders": {"id": ["none"] * 10, "unique_key": ["none"] * 10},
     "settle": SETTLEMENT,
-    "settle_and_claim": {**SETTLEMENT, "queue": "default", "limit": 10},
-    "settle_and_claim_along": {**SETTLEMENT, "queue": "default", "limit": 10, **PARTS},
+    "finish": {**SETTLEMENT, "queue": "default", "limit": 10},
+    "finish_along": {**SETTLEMENT, "queue": "default", "limit": 10, **PARTS},
 }
 
 
@@ -452,6 +453,25 @@ class TestLines:
             eventually(lambda: all(worker.expires_at < store.now() for worker in store.workers()))
             other.rollback()
         assert both.result(LATE) == (["held"], [])
+
+    @pytest.mark.parametrize(
+        ("change", "accepted"), [("cancelling = 1", ["held"]), ("fence = fence + 1", []), ("worker = 'other'", [])]
+    )
+    def test_what_somebody_changes_while_a_settle_waits_is_looked_at_again(self, database, store, change, accepted):
+        store.push([job("held"), job("sound"), job("next")])
+        store.heartbeat("worker", 3600, b"")
+        claims = store.claim("default", "worker", 2, 0)
+        with closing(psycopg.connect(database)) as other:
+            other.execute(f"UPDATE goscheds_jobs SET {change} WHERE ns = %s AND id = 'held'", [store._ns])  # noqa: S608 - ours
+            pid = other.info.backend_pid
+            outcomes = [Outcome.done(claim) for claim in claims]
+            both = background(partial(store.settle_and_claim, "worker", outcomes, "default", 1))
+            waits = "SELECT 1 FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
+            eventually(lambda: sql(database, waits, pid))
+            other.commit()
+        settled, claimed = both.result(LATE)
+        assert (settled, ids(claimed)) == ([*accepted, "sound"], ["next"])
+        assert state(store, "held") is (State.DONE if accepted else State.ACTIVE)
 
     def test_of_many_priorities_the_highest_are_looked_for_from_their_places(self, store):
         store.push([job(f"{priority:03}", priority=priority) for priority in range(-50, 50)])

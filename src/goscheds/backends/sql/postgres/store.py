@@ -22,7 +22,7 @@ from goscheds.backends.sql.postgres.trouble import mapped
 from goscheds.backends.sql.rows import COLUMNS, TARGETS, Values, to_claims
 from goscheds.backends.sql.statements import load
 from goscheds.backends.sql.store import SECOND, Run, SqlStore
-from goscheds.record import Claim, Heartbeat, Outcome, Record
+from goscheds.record import DONE, Claim, Heartbeat, Outcome, Record
 from goscheds.store import DUTY_LEASE
 
 # Seconds in which a heartbeat is answered, at least; a quarter of the lease if that is longer. And how often a push
@@ -136,12 +136,17 @@ class PostgresStore(SqlStore[Run]):
         return answer
 
     def settle_and_claim(self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int) -> Both:
-        """In one statement, unless a job may be ready at once, which its claim would not see."""
-        if not outcomes or any(one.jobs or (TARGETS[one.verb] in (0, 1) and not one.delay) for one in outcomes):
+        """What is done, and says no more than its result, goes with the claim; the rest is settled before."""
+        other = {one.id: one for one in outcomes if one.verb is not DONE or one.meta or one.jobs}
+        done = [one for one in outcomes if one.id not in other]
+        if not done or len({one.id for one in outcomes}) < len(outcomes):
             return self.settle(worker, outcomes), self.claim(queue, worker, limit, 0)
-        found, claims = self._take("settle_and_claim", queue, limit=limit, **_settlement(worker, outcomes))
-        self._ring_for(outcomes)
-        return _accepted({(row[0], row[10]) for row in found if row[1] is None}, outcomes), claims
+        accepted = {*self.settle(worker, [*other.values()])}
+        rows, claims = self._take("finish", queue, worker=worker, limit=limit, **_columns(done))
+        accepted.update(row[0] for row in rows if row[1] is None)
+        # What is left was settled before, is stale, or was changed meanwhile.
+        accepted.update(self.settle(worker, [one for one in done if one.id not in accepted]))
+        return [one.id for one in outcomes if one.id in accepted], claims
 
     def _claim(self, queue: str, worker: str, limit: int) -> list[Claim]:
         claims = list[Claim]()
@@ -150,7 +155,7 @@ class PostgresStore(SqlStore[Run]):
             self._bell.ring(DUTIES)
         return claims or self._take("claim", queue, worker=worker, limit=limit)[1]
 
-    def _take(self, verb: str, queue: str, **parameters: object) -> tuple[list[Values], list[Claim]]:
+    def _take(self, verb: str, queue: str, /, **parameters: object) -> tuple[list[Values], list[Claim]]:
         """What a statement found, and what it claimed, or else what is claimed by a look from the line's beginning."""
         parts = self._lines.parts(queue)
         found = self._query(getattr(self.sql, verb + "_along" * bool(parts)), queue=queue, **parts, **parameters)
@@ -182,15 +187,18 @@ class PostgresStore(SqlStore[Run]):
         if len({job.id for job in jobs}) < len(jobs):  # what becomes of the second depends on the key of the first
             return self._push(run, jobs[: len(jobs) // 2]) + self._push(run, jobs[len(jobs) // 2 :])
         run(self.sql.push, **_arrays(jobs))
-        named: dict[str, str] = dict(run(self.sql.holders, **_columns(jobs, ("id", "unique_key"))))
+        named: dict[str, str] = dict(run(self.sql.holders, **_columns(jobs)))
         again = iter(self._push(run, [job for job in jobs if not named[job.id]]))  # the key's holder is gone
         return [named[job.id] or next(again) for job in jobs]
 
     def _settle(self, run: Run, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
-        standing = run(self.sql.settle, **_settlement(worker, outcomes))
-        fresh = {(id, fence) for id, fence, fresh in standing if fresh}
-        self._push(run, [job for one in _once(outcomes) if (one.id, one.fence) in fresh for job in one.jobs])
-        return _accepted({(id, fence) for id, fence, _ in standing}, outcomes)
+        # Of two outcomes of one claim the first.
+        batch = [*{(one.id, one.fence): one for one in reversed(outcomes)}.values()][::-1]
+        target = [TARGETS[one.verb] for one in batch]
+        found = run(self.sql.settle, worker=worker, target=target, **_columns(batch))
+        standing = {(id, fence): fresh for id, fence, fresh in found}
+        self._push(run, [job for one in batch if standing.get((one.id, one.fence)) for job in one.jobs])
+        return [one.id for one in outcomes if (one.id, one.fence) in standing]
 
     def _line_up(self, run: Run, ids: Sequence[str]) -> range:
         run(self.sql.lock, ids=ids)
@@ -205,25 +213,9 @@ class PostgresStore(SqlStore[Run]):
 
 def _arrays(jobs: Sequence[Record]) -> dict[str, list[object]]:
     """What ``push`` takes: of a value that all jobs have one is sent."""
-    columns = zip(Record.__struct_fields__, zip(*map(astuple, jobs), strict=True), strict=True)
-    return {name: [*column[:1]] if column.count(column[0]) == len(column) else [*column] for name, column in columns}
+    columns = _columns(jobs).items()
+    return {name: column[:1] if column.count(column[0]) == len(column) else column for name, column in columns}
 
 
-def _columns(values: Sequence[Record | Outcome], names: Sequence[str]) -> dict[str, list[object]]:
-    return {name: [getattr(value, name) for value in values] for name in names}
-
-
-def _once(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Of outcomes that stand in the batch twice the first."""
-    return [*{(outcome.id, outcome.fence): outcome for outcome in reversed(outcomes)}.values()][::-1]
-
-
-def _settlement(worker: str, outcomes: Sequence[Outcome]) -> dict[str, object]:
-    """The parameters of ``settle``."""
-    batch = _once(outcomes)
-    columns = _columns(batch, ("id", "fence", "meta", "execute_at", "delay", "result", "keep"))
-    return {"worker": worker, "target": [TARGETS[outcome.verb] for outcome in batch], **columns}
-
-
-def _accepted(standing: set[tuple[str, int]], outcomes: Sequence[Outcome]) -> list[str]:
-    return [outcome.id for outcome in outcomes if (outcome.id, outcome.fence) in standing]
+def _columns(values: Sequence[Record | Outcome]) -> dict[str, list[object]]:
+    return dict(zip(values[0].__struct_fields__, map(list, zip(*map(astuple, values), strict=True)), strict=True))
