@@ -7,7 +7,7 @@ import pytest
 from kit import until
 
 from goscheds.errors import StoreError
-from goscheds.trips import AWAY, MOST, Trips
+from goscheds.trips import AWAY, FULL, MOST, Trips
 
 
 class Way:
@@ -29,10 +29,10 @@ class Way:
             raise self.errors[nth]
         return [f"run {number} of trip {nth}" for number in range(min(limit, self.brings))]
 
-    def go(self, outcome: str, limit: int = 2) -> Future[list[str]]:
+    def go(self, outcome: str, limit: int = 2, count: int = 1) -> Future[list[str]]:
         """A slot that has something to settle; it is on its way, or waits for a place."""
         before = len(self.asked) + len(self.trips._waiting)
-        gone = self._threads.submit(self.trips.go, [outcome], limit)
+        gone = self._threads.submit(self.trips.go, [outcome] * count, limit)
         until(lambda: len(self.asked) + len(self.trips._waiting) > before)
         return gone
 
@@ -89,6 +89,17 @@ def test_a_trip_asks_for_no_more_than_a_server_does_at_a_time(way):
     way.end(AWAY)
     way.end(AWAY + 1)
     assert [len(one.result(9)) for one in waiting] == [MOST // 2] * 3
+
+
+@pytest.mark.parametrize(("late", "together"), [(3600, 1), (0, 3)])
+def test_full_batches_go_together_if_they_have_waited_long(way, monkeypatch, late, together):
+    monkeypatch.setattr("goscheds.trips.LATE", late)
+    way.fill()
+    for name in "abc":
+        way.go(name, FULL, FULL)
+    way.end(0)
+    until(lambda: len(way.asked) > AWAY)
+    assert len(way.asked[AWAY][0]) == together * FULL
 
 
 def test_both_places_that_become_free_are_taken(way):

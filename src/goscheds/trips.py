@@ -1,13 +1,14 @@
-"""The slots of a lane on their way to the store: those who wait for a place go together, as databases commit in groups.
+"""The slots of a lane on their way to the store: two at a time, and those who wait long go together with the next.
 
-A trip carries the more the longer the way is, so a far store is no slower for it; and claims of one queue don't stand
-in each other's way. On Postgres each steps over what the others have locked, and locks what they have just committed:
-with eight of them at a time a no-op job took the server 40 µs, with two 29.
+So a trip carries the more the longer the way is, as databases commit in groups, and a far store is no slower for it;
+and claims of one queue don't stand in each other's way. On Postgres each steps over what the others have locked, and
+locks what they have just committed: with eight of them at a time a no-op job took the server 40 µs, with two 29.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,9 @@ AWAY = 2
 """Trips at a time: what one brings is run while the other is away."""
 MOST = 400
 """Claims that a trip asks for, at most: a server that does one thing at a time does nothing else meanwhile."""
+FULL, LATE = 100, 0.005
+"""Outcomes that go together in any case; and seconds, from when on more do. A full batch gains nothing by company, and
+several threads that come home at once only take turns at the interpreter: SQLite and Redis are too near for it."""
 
 Carry = Callable[[list[Outcome], int], Sequence[Run]]
 """Settles outcomes, and claims up to so many jobs."""
@@ -29,6 +33,7 @@ class Load:
     def __init__(self, outcomes: list[Outcome], lock: threading.Lock) -> None:
         self.outcomes = outcomes
         self.runs: list[Run] = []
+        self.since = time.monotonic()
         self.brought = False
         self.changed = threading.Condition(lock)  # brought, or it may be the one to go
 
@@ -74,7 +79,13 @@ class Trips:
     def _board(self, load: Load, most: int) -> list[Load]:
         """The caller's load, and of the others that wait the first."""
         self._waiting.remove(load)
-        return [load, *(self._waiting.popleft() for _ in range(min(most - 1, len(self._waiting))))]
+        loads, size, late = [load], len(load.outcomes), time.monotonic() - LATE
+        while self._waiting and len(loads) < most:
+            size += len(self._waiting[0].outcomes)
+            if size > FULL and self._waiting[0].since > late:
+                break
+            loads.append(self._waiting.popleft())
+        return loads
 
     def _call(self) -> None:
         """Have the first of those who wait go, if there is a place."""
