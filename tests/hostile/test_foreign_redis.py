@@ -149,6 +149,35 @@ def test_what_stands_in_a_scripts_way_fails_the_call_and_strands_no_job(store, s
         store.erase()
 
 
+def test_a_line_that_can_not_be_joined_keeps_nothing_else_waiting(store, server):
+    store.push([job("stuck", queue="broken", delay=1), job("due", delay=1), job("lost")])
+    store.heartbeat(GONE, 3600.0, b"")
+    store.claim("default", GONE, 1, 0)
+    store.heartbeat(GONE, 0, b"")
+    pass_moment(store, store.now())
+    worker = hire(store)
+    with foreign(server, f"{store._tag}:queue:0:broken"):
+        assert store.promote(worker, 1, 0) == 0, "the one that is due first"
+        assert store.promote(worker, 1, 0) == 1
+        begun = store.work()["commands"]
+        assert store.promote(worker, 1, 0.2) == 0
+        assert store.work()["commands"] - begun < 20, "looked for again and again"
+    assert ids(store.claim("default", worker, 9, 0)) == ["due"]
+    assert state(store, "stuck") is State.SCHEDULED
+    assert store.promote(worker, 9, 5.0) == 1
+    assert ids(store.claim("broken", worker, 9, 0)) == ["stuck"]
+
+
+def test_counts_are_right_of_what_a_claim_that_failed_found_broken(store, server):
+    worker = hire(store)
+    store.push([job("broken"), job("whole")])
+    server.setrange(f"{store._tag}:job:broken", 0, b"\xff")
+    with foreign(server, f"{store._tag}:active:{worker}"), suppress(StoreError):
+        store.claim("default", worker, 9, 0)
+    assert ids(store.claim("default", worker, 9, 0)) == ["whole"]
+    assert store.counts().jobs == {("default", State.ACTIVE): 1, ("default", State.DEAD): 1}
+
+
 @contextmanager
 def foreign(server: Redis, name: str) -> Iterator[None]:
     """A value of another type in the place of a key, which is put back."""

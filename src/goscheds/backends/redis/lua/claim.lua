@@ -97,6 +97,7 @@ end
 local claimed, others = pcall(claim)
 if not claimed then
   undo()
+  flush_counts() -- of what was no job, and is dead
   error(others, 0)
 end
 for key, head in pairs(marks) do call('SETRANGE', key, 0, head) end

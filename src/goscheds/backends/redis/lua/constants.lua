@@ -51,6 +51,9 @@ MAX_FENCE = 2^53
 -- The name of what is no job, and its queue where that can't be told.
 UNKNOWN = '?'
 
+-- Microseconds after which a due job that can join no line is looked at again.
+AGAIN = 1000000
+
 -- Lua's `unpack` ends at about 8,000; even.
 CHUNK = 4000
 -- Places at the back of lines count up from here, those at the front count down. Lua writes 14 digits of a number exactly

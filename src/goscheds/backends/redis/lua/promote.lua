@@ -35,15 +35,19 @@ end
 
 local due = call('ZRANGEBYSCORE', scheduled, '-inf', now, 'LIMIT', 0, limit)
 reserve_places(#due)
-local jobs = {}
+local jobs, gone, later = {}, {}, {}
 for _, ticket in ipairs(due) do
   local job = if_here(load(id_of(ticket)), ticket)
   if job and job[STATE] == SCHEDULED and has_queue(job) then
     job[STATE], job[PLACE], job[CHANGED_AT] = READY, back_place(), now
-    join(READY, job[QUEUE], job[PRIORITY], now, job[PLACE] .. job[ID])
-    jobs[#jobs + 1] = job
+    if pcall(join, READY, job[QUEUE], job[PRIORITY], now, job[PLACE] .. job[ID]) then
+      jobs[#jobs + 1], gone[#gone + 1] = job, ticket
+    else -- somebody else has put another type of value in the place of its line: it waits for that, and nothing else does
+      later[#later + 1], later[#later + 2] = now + AGAIN, ticket
+    end
   else
     quarantine(ticket, SCHEDULED)
+    gone[#gone + 1] = ticket
   end
 end
 flush_lines()
@@ -51,6 +55,7 @@ for _, job in ipairs(jobs) do
   count(SCHEDULED, job[QUEUE], -1)
   mark(job)
 end
-many('ZREM', scheduled, due)
+many('ZREM', scheduled, gone)
+many('ZADD', scheduled, later)
 flush_counts()
 return {#jobs, following()}
