@@ -46,8 +46,9 @@ class Led(Connection):
 
     def pack_commands(self, commands: Any) -> Any:
         """A batch, ready to be sent."""
-        self._packed = len(commands)
-        return super().pack_commands(commands)  # type: ignore[no-untyped-call]
+        packed = super().pack_commands(commands)  # type: ignore[no-untyped-call]
+        self._packed = len(commands)  # not before: one that can't be packed is never sent
+        return packed
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Send a batch, behind a PING if it is time for one."""
