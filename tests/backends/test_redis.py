@@ -564,13 +564,18 @@ def test_a_replica_and_a_sentinel_are_refused_as_such(redis_watched, connect):
 def test_a_full_server_refuses_pushes_whole_and_lets_workers_go_on(start, connect):
     private = start("--maxmemory", "6mb")
     store = connect(at=private.url)
-    worker = hire(store)
-    store.push([job("later", queue="idle", delay=1)])
+    worker, dying = hire(store), hire(store)
+    store.push([job("later", queue="idle", delay=1), job("lost", queue="dying")])
+    store.claim("dying", dying, 1, 0)
     pushed, refusal = push_until_full(store)
     assert "maxmemory" in str(refusal)
     assert store.counts().jobs["default", State.READY] == pushed
     connect(store._tag[1:-1], private.url)  # a worker that starts
     assert not store.heartbeat(worker, LONG, b"").lapsed
+    store.heartbeat(dying, 0, b"")
+    private.call("CONFIG", "SET", "maxmemory", "1")  # as the refused batch has left some room
+    assert ids(store.recover(hire(store), 10)) == ["lost"], "by one that never claimed"
+    private.call("CONFIG", "SET", "maxmemory", "6mb")
     assert store.claim("idle", worker, 1, SHORT) == [], "a wait is no error, though the server refuses to block"
     waiting = background(lambda: store.claim("idle", worker, 1, PATIENCE))
     settle_in()

@@ -6,6 +6,7 @@ local worker, limit, memory = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local overdue = call('ZRANGEBYSCORE', PREFIX .. 'deadlines', '-inf', now, 'LIMIT', 0, limit)
 local lapsed_workers = call('ZRANGEBYSCORE', PREFIX .. 'workers', '-inf', now)
 if #overdue + #lapsed_workers == 0 or not alive(worker) then return {} end
+go_on_when_full()
 local jobs, reasons, number, failure = {}, {}, number_of(worker, true), nil
 call('SCARD', active_key(worker)) -- fails where to take jobs would
 
