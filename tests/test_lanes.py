@@ -16,6 +16,7 @@ from goscheds.handlers import Explicit, Registry
 from goscheds.holdings import Holdings
 from goscheds.lanes import ThreadLane
 from goscheds.record import State
+from goscheds.trips import AWAY
 from goscheds.watch import Watch
 
 BLOCK = 5.0
@@ -79,6 +80,21 @@ def test_short_jobs_are_claimed_in_ever_larger_batches():
         return max(store.calls["claim"], store.calls["settle"])
 
     assert min(most_calls() for _ in range(5)) < 100
+
+
+def test_a_worker_that_stops_claims_nothing_for_slots_that_waited_to_go_to_the_store():
+    store, gate, ran = Tampered(), threading.Event(), threading.Barrier(6)
+    pushed(store, *"abcdefghi")
+    store.before["settle"] = lambda *_: gate.wait(10)
+    with laned(store, lambda job: ran.wait(10), slots=6) as lane:
+        until(lambda: len(lane._trips._waiting) == 6 - AWAY and store.calls["settle"] == AWAY)
+        claims = store.calls["claim"]
+        lane.watch.stopping.set()
+        gate.set()
+        all_done(store, *"abcdef")
+        assert lane.join(10)
+    assert store.calls["claim"] == claims + AWAY  # of those who were on their way
+    assert states(store, *"ghi") == [State.READY] * 3
 
 
 def test_slots_run_at_a_time():

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from kit import until
 
+from goscheds import trips
 from goscheds.errors import StoreError
 from goscheds.trips import AWAY, FULL, MOST, Trips
 
@@ -113,14 +114,36 @@ def test_both_places_that_become_free_are_taken(way):
     assert not any(one.done() for one in waiting)
 
 
-def test_who_went_learns_of_an_error_and_the_others_come_home_with_nothing(way):
+def test_all_who_went_learn_of_an_error(way):
     way.fill()
     waiting = [way.go(name) for name in "abc"]
     way.errors[AWAY] = StoreError("no")
     way.end(0)
     way.end(AWAY)
-    with pytest.raises(StoreError, match="no"):
-        waiting[0].result(9)
-    assert [one.result(9) for one in waiting[1:]] == [[], []]
+    for one in waiting:
+        with pytest.raises(StoreError, match="no"):
+            one.result(9)
     assert way.go("d").done() is False  # there is a place again
     way.end(AWAY + 1)
+
+
+def test_trips_that_hang_keep_nobody_from_going(way, monkeypatch):
+    monkeypatch.setattr(trips, "HUNG", 0.05)
+    way.fill()
+    waiting = way.go("a")
+    until(lambda: len(way.asked) > AWAY)
+    assert way.asked[AWAY] == (["a"], 2)
+    way.end(AWAY)
+    assert len(waiting.result(9)) == 2
+
+
+def test_who_was_taken_along_by_a_trip_that_hangs_leaves_it_and_what_it_brings_goes_to_the_others(way, monkeypatch):
+    way.fill()
+    waiting = [way.go(name) for name in "abc"]
+    monkeypatch.setattr(trips, "HUNG", 0.05)
+    way.end(0)
+    assert [one.result(9) for one in waiting[1:]] == [[], []]
+    assert not waiting[0].done()
+    assert way.asked[AWAY] == (["a", "b", "c"], 6)
+    way.end(AWAY)
+    assert len(waiting[0].result(9)) == 6

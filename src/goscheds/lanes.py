@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 from goscheds.batch import Batch, Pace, apart
@@ -48,7 +49,7 @@ class ThreadLane:
         self._watch = watch
         self._block = block
         self._pace = Pace()
-        self._trips = Trips(lambda outcomes, limit: holdings.settle_and_claim(outcomes, queue, limit))
+        self._trips = Trips(self._carry)
         self._outage = Outage(f"Queue {queue!r}", watch.stopping)
         self._idle = threading.Lock()  # one slot at a time waits in the store; the others wait for their turn
         self._threads: list[threading.Thread] = []
@@ -127,6 +128,13 @@ class ThreadLane:
         runs = self._trips.go(outcomes, self._pace.limit)
         self._outage.over()
         return runs
+
+    def _carry(self, outcomes: list[Outcome], limit: int) -> Sequence[Run]:
+        """Settle and claim for those who go together; the worker may have begun to stop while they waited."""
+        if self._watch.stopping.is_set():
+            self._holdings.settle(outcomes)
+            return []
+        return self._holdings.settle_and_claim(outcomes, self._queue, limit)
 
     def _run(self, batch: Batch, size: int) -> bool:
         """Run a batch; whether this slot has been replaced meanwhile, and its outcomes are settled."""
