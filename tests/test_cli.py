@@ -170,6 +170,10 @@ class TestTarget:
             ("{app}x:first", "nor installed. Did you mean '{app}'?"),
             ("nowhere_at_all", "There is no module 'nowhere_at_all' in "),
             (":first", "neither module:attribute nor a store's URL. Give app:scheduler"),
+            (
+                "sqlite:/jobs.db",
+                "nor a store's URL. Give app:scheduler (the attribute `scheduler` of app.py)",
+            ),
             ("sqllite:///jobs.db", "Did you mean sqlite://?"),
         ],
     )

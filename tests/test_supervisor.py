@@ -558,6 +558,8 @@ class TestHealth:
     def test_a_place_that_can_not_be_had_is_an_error(self, tmp_path):
         with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ConfigError, match="can't be served at"):
             open_health(f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(ConfigError, match=r"can't be served at 127\.0\.0\.1:80808"):
+            open_health("80808")
         with pytest.raises(ConfigError, match="there is no directory"):
             open_health(str(tmp_path / "nowhere" / "file"))
 

@@ -69,7 +69,7 @@ def find_scheduler(target: str, namespace: str | None) -> Scheduler:
 
 def _from_module(target: str) -> Scheduler:
     name, _, path = target.partition(":")
-    if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".")):
+    if name.endswith(".py") or not all(part.isidentifier() for part in f"{name}.{path}".rstrip(".").split(".")):
         raise ConfigError(f"{target!r} is neither module:attribute nor a store's URL.{_as_module(name)}")
     module = _import(name)
     if not path:

@@ -49,7 +49,7 @@ def serve(host: str, port: int, answer: Callable[[str], tuple[int, str]]) -> Thr
 
     try:
         server = Server((host, port), Handler)
-    except OSError as error:
+    except (OSError, OverflowError) as error:  # the latter for a port above 65,535
         raise ConfigError(f"Health can't be served at {host}:{port}: {error}. Give another host or port.") from error
     threading.Thread(target=server.serve_forever, name="goscheds-health", daemon=True).start()
     log.info("Health is served at http://%s:%d/live and /ready.", host, server.server_address[1])
