@@ -390,13 +390,15 @@ class TestTally:
         store.push(jobs(2))
         assert store.counts().jobs == {("default", State.READY): 2}
 
-    def test_queues_that_are_no_more_are_forgotten_when_somebody_opens_the_file(self, another, store, path):
-        store.push([job(queue=f"{number}", id=f"{number}") for number in range(300)])
+    def test_queues_that_are_no_more_are_forgotten_by_who_purges(self, store, path):
+        worker = hire(store)
+        for number in range(50):
+            store.push([job(queue=f"{number}")])
+            store.settle(worker, [Outcome.done(claim, keep=False) for claim in store.claim(f"{number}", worker, 1, 0)])
+        store.push([job(queue="other"), *(job(queue=f"{number}", id=f"{number}") for number in range(300))])
         store.move([Move.cancel(f"{number}") for number in range(300)])
-        assert store.purge(State.CANCELLED, store.now() + SECOND, 300) == 300
-        assert store.counts().jobs == {}
-        another()
-        assert sql(path, "SELECT queue, state, jobs FROM goscheds_tally") == [("", -1, 600)]
+        assert store.purge(State.CANCELLED, store.now() + SECOND, 1000) == 300
+        assert sql(path, "SELECT queue, state, jobs FROM goscheds_tally") == [("", -1, 651), ("other", 1, 1)]
 
 
 class TestPlans:

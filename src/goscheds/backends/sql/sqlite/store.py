@@ -19,7 +19,7 @@ from goscheds.backends.sql.sqlite.pipes import Pipes
 from goscheds.backends.sql.statements import load
 from goscheds.backends.sql.store import SECOND, SqlStore
 from goscheds.errors import StoreUnavailable
-from goscheds.record import Claim, Outcome, Record, Verb
+from goscheds.record import Claim, Outcome, Record, State, Verb
 from goscheds.store import DUTY_LEASE
 
 # Once, as each look at a member takes Python 0.1 µs.
@@ -42,11 +42,6 @@ class SqliteStore(SqlStore[Session]):
         self._writing = threading.Lock()
         pool = Pool(lambda: connect(path, synchronous), lambda connection: not connection.in_transaction)
         super().__init__(namespace, pool, Pipes(path, namespace, listening=wakeups))
-
-    def _upgrade(self, run: Session) -> int:
-        ns = super()._upgrade(run)
-        run(self.sql.tidy)
-        return ns
 
     def _directly(self, work: Callable[[Session], T]) -> T:
         try:
@@ -173,6 +168,12 @@ class SqliteStore(SqlStore[Session]):
         told = {(queue, state): [-jobs, jobs][state] for queue, jobs in promoted.items() for state in (0, 1)}
         self._tell(run, {**told, LINE: promoted.total()})
         return promoted
+
+    def purge(self, state: State, before: int, limit: int, queue: str = "") -> int:
+        purged = super().purge(state, before, limit, queue)
+        if purged < limit:  # once in a round of the duties
+            self._atomically(lambda run: run(self.sql.tidy))
+        return purged
 
     def _line_up(self, run: Session, ids: Sequence[object]) -> range:
         ((last, _),) = run(self.sql.last)
