@@ -16,7 +16,6 @@ from goscheds.handlers import Explicit, Registry
 from goscheds.holdings import Holdings
 from goscheds.lanes import ThreadLane
 from goscheds.record import State
-from goscheds.trips import AWAY
 from goscheds.watch import Watch
 
 BLOCK = 5.0
@@ -82,18 +81,28 @@ def test_short_jobs_are_claimed_in_ever_larger_batches():
     assert min(most_calls() for _ in range(5)) < 100
 
 
+def test_all_slots_go_at_a_time_to_a_store_that_does_not_ask_for_fewer():
+    store, ran, settled = Tampered(), threading.Barrier(4), threading.Barrier(4)
+    pushed(store, *"abcd")
+    store.before["settle"] = lambda *_: settled.wait(10)
+    with laned(store, lambda job: ran.wait(10), slots=4):
+        all_done(store, *"abcd")
+    assert store.calls["settle"] == 4
+
+
 def test_a_worker_that_stops_claims_nothing_for_slots_that_waited_to_go_to_the_store():
     store, gate, ran = Tampered(), threading.Event(), threading.Barrier(6)
+    store.abreast = 2
     pushed(store, *"abcdefghi")
     store.before["settle"] = lambda *_: gate.wait(10)
     with laned(store, lambda job: ran.wait(10), slots=6) as lane:
-        until(lambda: len(lane._trips._waiting) == 6 - AWAY and store.calls["settle"] == AWAY)
+        until(lambda: len(lane._trips._waiting) == 4 and store.calls["settle"] == 2)
         claims = store.calls["claim"]
         lane.watch.stopping.set()
         gate.set()
         all_done(store, *"abcdef")
         assert lane.join(10)
-    assert store.calls["claim"] == claims + AWAY  # of those who were on their way
+    assert store.calls["claim"] == claims + 2  # of those who were on their way
     assert states(store, *"ghi") == [State.READY] * 3
 
 

@@ -8,7 +8,9 @@ from kit import until
 
 from goscheds import trips
 from goscheds.errors import StoreError
-from goscheds.trips import AWAY, FULL, MOST, Trips
+from goscheds.trips import FULL, MOST, Trips
+
+AWAY = 2
 
 
 class Way:
@@ -19,7 +21,7 @@ class Way:
         self.gates = [threading.Event() for _ in range(9)]
         self.errors: dict[int, Exception] = {}
         self.brings = MOST
-        self.trips = Trips(self)
+        self.trips = Trips(self, AWAY)
         self._threads = ThreadPoolExecutor(9)
 
     def __call__(self, outcomes, limit):

@@ -49,7 +49,7 @@ class ThreadLane:
         self._watch = watch
         self._block = block
         self._pace = Pace()
-        self._trips = Trips(self._carry)
+        self._trips = Trips(self._carry, getattr(holdings.store, "abreast", slots * 2))  # as many, and their spares
         self._outage = Outage(f"Queue {queue!r}", watch.stopping)
         self._idle = threading.Lock()  # one slot at a time waits in the store; the others wait for their turn
         self._threads: list[threading.Thread] = []

@@ -159,7 +159,10 @@ class Interruptible(Protocol):
 
 @runtime_checkable
 class Pipelined(Protocol):
-    """A store that settles and claims in one round trip; for others the core does one after the other."""
+    """A store that settles and claims in one round trip; for others the core does one after the other.
+
+    One for which many calls at a time are more work says how many a queue's slots may make in a worker, as ``abreast``.
+    """
 
     def settle_and_claim(
         self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int

@@ -46,6 +46,7 @@ class PostgresStore(SqlStore[Run]):
     """A namespace of jobs in the database at ``url``."""
 
     dialect = "postgres"
+    abreast = 2  # batches that a lane settles at a time: what one brings is run while the other is away
     parameter = r"%(\1)b"  # binary: psycopg writes the text of arrays by regular expressions, five times slower
     sql = load(dialect, COLUMNS, parameter)
 
