@@ -92,6 +92,16 @@ class Pipelining(Case):
         assert store.settle(worker, outcomes) == [claim.record.id]
         assert picture(store) == before
 
+    def test_u2_a_follow_up_job_has_the_key_or_the_id_that_an_earlier_outcome_freed(
+        self, store: Store, both: Pipelined
+    ) -> None:
+        worker, (keyed, gone, last) = take(store, job("keyed", unique_key="key"), job("gone"), job("last"))
+        heirs = [job("heir", unique_key="key"), job("gone", payload=b"anew")]
+        outcomes = [Outcome.done(keyed), Outcome.done(gone, keep=False), Outcome.done(last, jobs=heirs)]
+        accepted, claims = both.settle_and_claim(worker, outcomes, "default", 10)
+        assert (accepted, ids(claims)) == (["keyed", "gone", "last"], ["heir", "gone"])
+        assert claims[1].record.payload == b"anew"
+
     def test_s2_either_half_may_be_empty(self, store: Store, both: Pipelined) -> None:
         worker, claims = take(store, *jobs(3))
         assert both.settle_and_claim(worker, [Outcome.done(one) for one in claims], "default", 9) == (ids(claims), [])

@@ -97,6 +97,13 @@ class ClaimsBeforeItSettles(Intact):
         return self.settle(worker, outcomes), claims
 
 
+@breaks("U2")
+class SettlesWhatHasFollowUpsFirstWhenItClaims(Intact):
+    def settle_and_claim(self, worker, outcomes, queue, limit):
+        super().settle(worker, [outcome for outcome in outcomes if outcome.jobs])
+        return super().settle_and_claim(worker, outcomes, queue, limit)
+
+
 @breaks("S3")
 class PushesFollowUpsAnewWhenItClaims(Intact):
     def settle_and_claim(self, worker, outcomes, queue, limit):

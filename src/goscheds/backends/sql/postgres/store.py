@@ -137,10 +137,13 @@ class PostgresStore(SqlStore[Run]):
         return answer
 
     def settle_and_claim(self, worker: str, outcomes: Sequence[Outcome], queue: str, limit: int) -> Both:
-        """What is done, and says no more than its result, goes with the claim; the rest is settled before."""
-        other = {one.id: one for one in outcomes if one.verb is not DONE or one.meta or one.jobs}
+        """What is done, and says no more than its result, goes with the claim; the rest is settled before.
+
+        Not so where there are follow-up jobs: one may have an id or a key that another outcome of the batch frees.
+        """
+        other = {one.id: one for one in outcomes if one.verb is not DONE or one.meta}
         done = [one for one in outcomes if one.id not in other]
-        if not done or len({one.id for one in outcomes}) < len(outcomes):
+        if not done or len({one.id for one in outcomes}) < len(outcomes) or any(one.jobs for one in outcomes):
             return self.settle(worker, outcomes), self.claim(queue, worker, limit, 0)
         accepted = {*self.settle(worker, [*other.values()])}
         rows, claims = self._take("finish", queue, worker=worker, limit=limit, **_columns(done))
