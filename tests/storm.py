@@ -16,8 +16,12 @@ from goscheds.errors import StoreError, StoreUnavailable
 from goscheds.job import new_id
 from goscheds.record import Move, Outcome, Query, State
 
-store = Scheduler(sys.argv[1], namespace="shop").store
-store.open()
+scheduler, store = Scheduler(sys.argv[1], namespace="shop"), None
+while not store:
+    try:
+        store = scheduler.store
+    except StoreUnavailable:  # it was cut off as it opened
+        pass
 
 
 def some(most):
@@ -86,4 +90,5 @@ def begin(url: str, before: str = "") -> subprocess.Popen[str]:
 def end(process: subprocess.Popen[str]) -> None:
     """Kill it. What it did was no error."""
     process.kill()
-    assert "Traceback" not in process.communicate()[1]
+    told = process.communicate()[1]
+    assert "Traceback" not in told, told
