@@ -54,7 +54,10 @@ class Connection(psycopg.Connection[Any]):
     def run(self, statement: str, parameters: Mapping[str, object]) -> list[Values]:
         """Execute a statement, and give its rows."""
         found = self.statements.execute(_encoded(statement), parameters, binary=True)
-        return found.fetchall() if found.rownumber is not None else []
+        rows = found.fetchall() if found.rownumber is not None else []
+        if len(rows) > 1 or list in map(type, parameters.values()):
+            self.statements = self.cursor()  # one keeps what it sent and got, perhaps a hundred megabytes
+        return rows
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **options: Any) -> Any:
         """Wait for the server, as long as ``patience`` says."""
