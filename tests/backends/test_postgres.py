@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 from psycopg.sql import Literal
 
 from goscheds.backends.sql.postgres import PostgresStore, connect, listener
@@ -40,7 +42,7 @@ from goscheds.contract.bench import (
 )
 from goscheds.errors import ConfigError, SchemaTooNew, StoreError, StoreUnavailable
 from goscheds.job import new_id
-from goscheds.record import Move, Outcome, State
+from goscheds.record import Move, Outcome, Record, State
 
 Open = Callable[..., PostgresStore]
 
@@ -585,7 +587,7 @@ class TestWakeUps:
 
     def test_a_due_job_overtakes_none_that_is_ready_and_leaves_no_paused_queue(self, store):
         worker = hire(store)
-        store.push([job("due", delay=1), job("other", queue="other", delay=2)])
+        store.push([job("due", delay=1)])
         pass_moment(store, store.now() + 5)
         claim_due = partial(store._query, store.sql.claim_due, worker=worker, due=0)
         assert claim_due(queue="other") == [], "it is not the next"
@@ -597,8 +599,31 @@ class TestWakeUps:
         store.pause("default", False)
         assert store._query(store.sql.claim_due, queue="default", worker="nobody", due=0) == []
         assert claim_due(queue="default", due=store.now() + HOUR) == [], "it looks at the clock, but not for long"
+        store.push([job("second", delay=1)])
+        pass_moment(store, store.now() + 5)
+        assert claim_due(queue="default") == [], "of several one may have a higher priority"
+        store.move([Move.cancel("second")])
         assert [row[0] for row in claim_due(queue="default")] == ["due"]
-        assert [row[0] for row in claim_due(queue="other")] == ["other"]
+
+    @pytest.mark.parametrize("nth", [0, 1, 2])
+    @pytest.mark.parametrize("field", Record.__struct_fields__)
+    def test_what_is_missing_in_a_batch_is_refused(self, store, field, nth):
+        batch = jobs(3)
+        batch[nth] = replace(batch[nth], **{field: None})
+        with pytest.raises(StoreError):
+            store.push(batch)
+        assert store.counts().jobs == {}
+
+    def test_a_connection_keeps_nothing_of_a_batch(self, store):
+        worker, batch = hire(store), [job(payload=b"%d" % number * 50_000) for number in range(100)]
+        tracemalloc.start()
+        try:
+            store.push(batch)
+            assert tracemalloc.get_traced_memory()[0] < 1_000_000
+        finally:
+            tracemalloc.stop()
+        assert len(store.claim("default", worker, 100, 0)) == 100
+        assert [connection.statements.pgresult for connection in store._pool._idle] == [None]
 
     @pytest.mark.slow
     def test_one_look_is_for_all_who_wait_and_finds_what_they_were_not_told(self, another, monkeypatch):

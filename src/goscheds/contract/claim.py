@@ -118,6 +118,14 @@ class Claim(Case):
         assert store.promote("duty", 10, 1.0) == 3
         assert ids(gather(store, hire(store))) == ["ready", "late", "first", "second", "third"]
 
+    def test_c2_of_jobs_due_at_one_moment_a_waiting_worker_gets_the_higher_priority(self, store: Store) -> None:
+        worker, due = hire(store), store.now() + 100 * MILLISECOND
+        store.push([job("low", execute_at=due), job("high", execute_at=due, priority=1)])
+        claim = background(partial(store.claim, "default", worker, 1, PATIENCE))
+        promotion = background(partial(store.promote, worker, 10, 1.0))
+        assert ids(claim.result(2 * PATIENCE)) == ["high"]
+        promotion.result(PATIENCE)
+
     def test_c2_released_jobs_join_the_front_in_the_order_of_the_batch(self, store: Store) -> None:
         worker, claims = take(store, job("a"), job("b"), job("c"))
         store.push([job("d"), job("urgent", priority=1)])

@@ -198,15 +198,22 @@ WITH {pushing} ON CONFLICT DO NOTHING {pushed}
 WITH {pushing} {pushed}
 
 -- name: {pushing}
--- An array of one value is short for as many as there are in the longest one.
+-- An array of one value stands for as many as there are in the longest one. (Not so what is missing in a longer one, which
+-- is for the table to refuse.)
 clock AS MATERIALIZED (SELECT {now} AS moment, {place} AS place),
 job AS (
-    SELECT coalesce(t.id, (:id::text[])[1]) AS id, coalesce(t.name, (:name::text[])[1]) AS name,
-        coalesce(t.queue, (:queue::text[])[1]) AS queue, coalesce(t.payload, (:payload::bytea[])[1]) AS payload,
-        coalesce(t.meta, (:meta::bytea[])[1]) AS meta, coalesce(t.execute_at, (:execute_at::bigint[])[1]) AS execute_at,
-        coalesce(t.delay, (:delay::bigint[])[1]) AS delay, coalesce(t.priority, (:priority::bigint[])[1]) AS priority,
-        coalesce(t.timeout, (:timeout::bigint[])[1]) AS timeout,
-        coalesce(t.unique_key, (:unique_key::text[])[1]) AS unique_key, nth
+    SELECT
+        CASE cardinality(:id::text[]) WHEN 1 THEN (:id::text[])[1] ELSE t.id END AS id,
+        CASE cardinality(:name::text[]) WHEN 1 THEN (:name::text[])[1] ELSE t.name END AS name,
+        CASE cardinality(:queue::text[]) WHEN 1 THEN (:queue::text[])[1] ELSE t.queue END AS queue,
+        CASE cardinality(:payload::bytea[]) WHEN 1 THEN (:payload::bytea[])[1] ELSE t.payload END AS payload,
+        CASE cardinality(:meta::bytea[]) WHEN 1 THEN (:meta::bytea[])[1] ELSE t.meta END AS meta,
+        CASE cardinality(:execute_at::bigint[]) WHEN 1 THEN (:execute_at::bigint[])[1] ELSE t.execute_at END AS execute_at,
+        CASE cardinality(:delay::bigint[]) WHEN 1 THEN (:delay::bigint[])[1] ELSE t.delay END AS delay,
+        CASE cardinality(:priority::bigint[]) WHEN 1 THEN (:priority::bigint[])[1] ELSE t.priority END AS priority,
+        CASE cardinality(:timeout::bigint[]) WHEN 1 THEN (:timeout::bigint[])[1] ELSE t.timeout END AS timeout,
+        CASE cardinality(:unique_key::text[]) WHEN 1 THEN (:unique_key::text[])[1] ELSE t.unique_key END AS unique_key,
+        nth
     FROM unnest(
         :id::text[], :name::text[], :queue::text[], :payload::bytea[], :meta::bytea[], :execute_at::bigint[],
         :delay::bigint[], :priority::bigint[], :timeout::bigint[], :unique_key::text[]
@@ -319,8 +326,9 @@ claimed AS (
 )
 
 -- name: claim_due
--- What is due next, straight from the schedule, for a worker that waits where no other job is ready: promoted and claimed
--- in one. It comes early, when all that it needs is awake, and looks at the clock until the job is :due, but not for long.
+-- What is due next, straight from the schedule, for a worker that waits where no other job is ready, and alone: of several
+-- that are due the highest priority comes first, once they are promoted. Promoted and claimed in one. It comes early, when
+-- all that it needs is awake, and looks at the clock until the job is :due, but not for long.
 WITH before AS MATERIALIZED (
     SELECT moment FROM (SELECT generate_series(1, 5000), {now} AS moment) AS looks WHERE moment >= :due LIMIT 1
 ), due AS MATERIALIZED (
@@ -331,6 +339,9 @@ WITH before AS MATERIALIZED (
     SELECT spot FROM due WHERE line = :queue AND {may_claim} AND (
         SELECT true FROM goscheds_jobs WHERE ns = :ns AND state = 1 AND queue = :queue
         ORDER BY priority DESC, seq LIMIT 1
+    ) IS NULL AND (
+        SELECT true FROM goscheds_jobs WHERE ns = :ns AND state = 0 AND execute_at <= (SELECT moment FROM before)
+        ORDER BY execute_at, seq OFFSET 1 LIMIT 1
     ) IS NULL
 ), {claimed}, told AS (
     INSERT INTO goscheds_tally (ns, queue, was, state, jobs) SELECT :ns, queue, 0, 1, 1 FROM claimed
