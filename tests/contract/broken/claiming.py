@@ -75,6 +75,15 @@ class PromotesInTheOrderOfPushing(Intact):
         return len(due)
 
 
+@breaks("C2")
+class HandsOutTheFirstThatIsDue(Intact):
+    def _promote_due(self, limit):
+        first = super()._promote_due(min(limit, 1))
+        self._changed.notify_all()
+        self._changed.wait(0.05)  # lets go of the lock
+        return first + (super()._promote_due(limit - first) if first else 0)
+
+
 @breaks("C3")
 class WalksTheQueueToClaim(Intact):
     def claim(self, queue, worker, limit, timeout):
