@@ -54,10 +54,9 @@ class Connection(psycopg.Connection[Any]):
     def run(self, statement: str, parameters: Mapping[str, object]) -> list[Values]:
         """Execute a statement, and give its rows."""
         found = self.statements.execute(_encoded(statement), parameters, binary=True)
-        rows = found.fetchall() if found.rownumber is not None else []
-        if len(rows) > 1 or list in map(type, parameters.values()):
-            self.statements = self.cursor()  # one keeps what it sent and got, perhaps a hundred megabytes
-        return rows
+        # A cursor keeps what it sent and got: of a batch perhaps a hundred megabytes.
+        self.statements = self.cursor() if found.rowcount > 1 or list in map(type, parameters.values()) else found
+        return found.fetchall() if found.rownumber is not None else []
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **options: Any) -> Any:
         """Wait for the server, as long as ``patience`` says."""
