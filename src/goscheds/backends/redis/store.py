@@ -9,7 +9,7 @@ from redis import Redis
 
 from goscheds.backends.redis import codec
 from goscheds.backends.redis.client import PROMPT, check_server, make_client
-from goscheds.backends.redis.scripts import Line
+from goscheds.backends.redis.scripts import TEXTS, Line
 from goscheds.backends.redis.waiting import AHEAD, Waiting
 from goscheds.errors import SchemaTooNew
 from goscheds.foreign import stored
@@ -49,6 +49,8 @@ class RedisStore:
     def open(self) -> None:
         with self._server:
             check_server(self._server.client, self._shown, self._options["eviction"])
+            # One that the server does not know is run after those behind it, and a claim after its settle sees more.
+            self._server.client.script_load(TEXTS["settle"])
         if (schema := int(self._server.run("open", SCHEMA))) > SCHEMA:
             raise SchemaTooNew(f"{self!r} has format {schema}; this goscheds knows {SCHEMA}. Install a later one here.")
         self._waiting.closed = self._server.closed = self._work.closed = self._pulse.closed = False

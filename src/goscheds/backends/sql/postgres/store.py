@@ -35,8 +35,8 @@ PULSE, FOLDING = 0.25, 1 / 1000
 EARLY, SLACK, PAUSE = 800, 0.005, 0.0006
 
 # The lease of the duties, and the time between two looks, so that claims need not look themselves: microseconds. And
-# seconds in which `promote` waits upon what `recover` has seen, and looks no further.
-LEASE, LOOK, FRESH = int(DUTY_LEASE * SECOND), int(0.8 * HEARING * SECOND), 0.05
+# seconds in which `promote` waits upon what `recover` has seen, and looks no further: a due job may be as much late.
+LEASE, LOOK, FRESH = int(DUTY_LEASE * SECOND), int(0.8 * HEARING * SECOND), 0.002
 
 T = TypeVar("T")
 Both = tuple[list[str], list[Claim]]
