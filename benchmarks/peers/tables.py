@@ -81,7 +81,8 @@ def _rates(figures: list[Figure]) -> str:
         cells = []
         for measure, style, _ in COLUMNS:
             turns = rates(figures, peer, measure, "sync" if peer == BARE and style else style)
-            cells.append(f"{median(turns):,.0f} ({turns[0]:,.0f} to {turns[-1]:,.0f})" if turns else "")
+            spread = f" ({turns[0]:,.0f} to {turns[-1]:,.0f})" if len(turns) > 1 else ""
+            cells.append(f"{median(turns):,.0f}{spread}" if turns else "")
         rows.append([peer, *cells])
     return markdown(["", *(title for *_, title in COLUMNS)], rows) if rows else ""
 
