@@ -19,6 +19,7 @@ from goscheds.contract.bench import (
     PATIENCE,
     PROMPT,
     background,
+    eventually,
     gather,
     hire,
     ids,
@@ -121,7 +122,7 @@ class Claim(Case):
     def test_c2_of_jobs_due_at_one_moment_a_waiting_worker_gets_the_higher_priority(self, store: Store) -> None:
         worker, due = hire(store), store.now() + 100 * MILLISECOND
         store.push([job("low", execute_at=due), job("high", execute_at=due, priority=1)])
-        claim = background(partial(store.claim, "default", worker, 1, PATIENCE))
+        claim = background(partial(eventually, partial(store.claim, "default", worker, 1, PATIENCE)))
         promotion = background(partial(store.promote, worker, 10, 1.0))
         assert ids(claim.result(2 * PATIENCE)) == ["high"]
         promotion.result(PATIENCE)
