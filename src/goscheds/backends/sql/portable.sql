@@ -25,24 +25,6 @@ CASE WHEN state BETWEEN 0 AND 5 THEN state ELSE 4 END
 -- name: now
 SELECT {now}
 
--- name: claim
--- A job may have come back to the line since the clock was read: it is never given before it was due.
-WITH clock AS MATERIALIZED (SELECT {now} AS moment),
-chosen AS MATERIALIZED (
-    SELECT id FROM goscheds_jobs
-    WHERE ns = :ns AND state = 1 AND queue = :queue
-      AND EXISTS (SELECT 1 FROM goscheds_workers
-                  WHERE ns = :ns AND id = :worker AND expires_at > (SELECT moment FROM clock))
-      AND NOT EXISTS (SELECT 1 FROM goscheds_paused WHERE ns = :ns AND queue = :queue)
-    ORDER BY priority DESC, seq LIMIT :limit {lock}
-)
-UPDATE goscheds_jobs SET
-    state = 2, fence = {fence}, worker = {mine},
-    changed_at = CASE WHEN execute_at > moment THEN execute_at ELSE moment END,
-    deadline = CASE WHEN timeout BETWEEN 1 AND {most} THEN moment + timeout ELSE 0 END
-FROM clock WHERE ns = :ns AND id {chosen}
-RETURNING {claim}
-
 -- name: held
 SELECT {claim} FROM goscheds_jobs WHERE ns = :ns AND state = 2 AND worker = {mine}
 

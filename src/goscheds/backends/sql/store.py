@@ -140,8 +140,9 @@ class SqlStore(Looking, ABC, Generic[R]):
             if not (opened and self._bell.closed):
                 raise
 
+    @abstractmethod
     def _claim(self, queue: str, worker: str, limit: int) -> list[Claim]:
-        return to_claims(self._query(self.sql.claim, queue=queue, worker=worker, limit=limit))
+        """Claim what there is, without waiting."""
 
     def settle(self, worker: str, outcomes: Sequence[Outcome]) -> list[str]:
         do = self._atomically if any(outcome.jobs for outcome in outcomes) else self._singly

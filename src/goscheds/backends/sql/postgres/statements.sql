@@ -234,14 +234,18 @@ job AS (
 ), told AS (
     INSERT INTO goscheds_tally (ns, queue, state, jobs)
     SELECT :ns, queue, state, count(*) FROM stored GROUP BY queue, state
-), topics AS (
+), {topics}
+SELECT {ring} FROM (SELECT topic, row_number() OVER () AS nth FROM topics) AS topics
+
+-- name: {topics}
+-- Whom {ring} is to tell, and of what, once jobs were `stored`.
+topics AS (
     SELECT DISTINCT queue AS topic FROM stored WHERE state = 1
     UNION ALL
     SELECT '' FROM stored WHERE state = 0
     HAVING min(execute_at)
         < {earliest}
 )
-SELECT {ring} FROM (SELECT topic, row_number() OVER () AS nth FROM topics) AS topics
 
 -- name: holders
 -- Which job stands for each that was pushed: itself, or the holder of its key. Neither, if the holder is gone again.
@@ -375,7 +379,7 @@ standing AS MATERIALIZED (
         CASE WHEN target > 2 THEN target WHEN cancelling = 1 THEN 5 WHEN target = 1 OR due <= moment THEN 1 ELSE 0 END
             AS becomes
     FROM standing WHERE was = 2
-), kept AS (
+), stored AS (
     UPDATE goscheds_jobs AS j SET
         state = becomes, execute_at = CASE WHEN target = 0 AND becomes < 2 THEN due ELSE j.execute_at END,
         meta = CASE WHEN length(placed.meta) > 0 THEN placed.meta ELSE j.meta END,
@@ -387,16 +391,10 @@ standing AS MATERIALIZED (
     RETURNING j.queue
 ), told AS (
     INSERT INTO goscheds_tally (ns, queue, was, state, jobs)
-    SELECT :ns, queue, 1, state, count(*) FROM kept WHERE state <> 1 GROUP BY queue, state
+    SELECT :ns, queue, 1, state, count(*) FROM stored WHERE state <> 1 GROUP BY queue, state
     UNION ALL
     SELECT :ns, queue, 1, -1, count(*) FROM forgotten GROUP BY queue
-), topics AS (
-    SELECT DISTINCT queue AS topic FROM kept WHERE state = 1
-    UNION ALL
-    SELECT '' FROM kept WHERE state = 0
-    HAVING min(execute_at)
-        < {earliest}
-)
+), {topics}
 SELECT picked, fence, was = 2 FROM standing
 UNION ALL
 SELECT {ring}, 0, false FROM (SELECT topic, row_number() OVER () AS nth FROM topics) AS topics
